@@ -1,0 +1,66 @@
+# Where every piece of work begins: `make demo` and `make test` need nothing done before them.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test check fix bench docs clean
+
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+
+# These tests write what has drifted, and fail; the second time they say whether all is well.
+WRITE_DOCS = $(BIN)/python -m pytest --quiet tests/test_docs.py tests/test_readme.py
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.has-local ## make .venv with all that runs a model here (once, some minutes)
+	@echo "Ready, in .venv."
+
+demo: .venv/.has-local ## watch the language server complete code, key by key, with timings
+	@$(BIN)/tabby-lsp demo
+
+test: check ## check, then run every test
+	@$(BIN)/python -m pytest
+
+check: .venv/.has-test ## formatting, lint and types; changes nothing
+	@$(BIN)/ruff format --quiet --check . || { echo "Not formatted; make fix does it."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/mypy .ci/make_venv.py
+
+fix: .venv/.has-test ## format, and mend what the linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: .venv/.has-test ## measure, and print the figures
+	@cd benchmarks && for file in [a-z]*.py; do \
+		(cd .. && $(BIN)/python -m "benchmarks.$${file%.py}") || exit 1; done
+
+docs: .venv/.has-test ## write the pages that come from the code
+	@$(WRITE_DOCS) >/dev/null || $(WRITE_DOCS)
+
+clean: ## remove what make has made here (the next set-up compiles llama.cpp again)
+	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# .ci/make_venv.py picks the Python of .venv itself, or takes the one of `make PYTHON=python3.12 setup`.
+# Each stamp says that .venv has what pyproject.toml asked for under that extra.
+export PYTHON
+ANY_PYTHON = $(shell command -v python3 || command -v python || command -v "$(PYTHON)")
+
+.venv/.has-local: pyproject.toml .ci/make_venv.py
+	@$(call make_venv,local)
+
+.venv/.has-test: pyproject.toml .ci/make_venv.py
+	@$(call make_venv,local$(comma)test)
+
+comma := ,
+define make_venv
+test -n "$(ANY_PYTHON)" || { \
+	echo "Missing: Python 3.11 or newer. Get it with"; \
+	echo "  Debian, Ubuntu  apt-get install python3 python3-venv"; \
+	echo "  Fedora          dnf install python3"; \
+	echo "  macOS           brew install python@3.13"; \
+	echo "  Windows         winget install Python.Python.3.13"; \
+	exit 1; }; \
+"$(ANY_PYTHON)" .ci/make_venv.py $(1)
+endef

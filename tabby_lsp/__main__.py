@@ -1,0 +1,5 @@
+"""`python -m tabby_lsp` is `tabby-lsp`."""
+
+from tabby_lsp.cli import main
+
+raise SystemExit(main())

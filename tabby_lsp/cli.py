@@ -1,0 +1,186 @@
+"""The command line: what can be asked for, and which module answers.
+
+Invariant: nothing heavy is imported before it is known what is wanted, and in the language server
+nothing at all before stdout is the protocol's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from tabby_lsp import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tabby_lsp.config import Resolved, Source
+
+EXAMPLES = """\
+examples:
+  tabby-lsp                              the language server, for an editor to start
+  tabby-lsp complete app.py:12:9         what would be suggested there
+  tabby-lsp complete app.py:12:9 --json --model ~/models/qwen2.5-coder-0.5b-q8_0.gguf
+  tabby-lsp doctor                       what works on this machine, and how to mend what does not
+"""
+
+_USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status: 0, 1 where something is wrong, 2 for a wrong call."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    is_command = bool(arguments) and arguments[0] in _COMMANDS
+    if not is_command and not {"--version", "-h", "--help"} & set(arguments):
+        arguments.insert(0, "lsp")
+    # Editors add flags of their own to a language server, such as --clientProcessId=N.
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown and parsed.command != "lsp":
+        parser.error(f"there is no {unknown[0]}; see `tabby-lsp {parsed.command} --help`")
+    return _COMMANDS[parsed.command](parsed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    settings = argparse.ArgumentParser(add_help=False)
+    settings.add_argument("--config", type=Path, metavar="FILE", help="settings file to read")
+    settings.add_argument("--model", metavar="NAME|PATH", help="the model to use")
+    settings.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
+    settings.add_argument("--log-file", metavar="FILE", help="where messages go, besides stderr")
+
+    parser = argparse.ArgumentParser(
+        prog="tabby-lsp",
+        description="Inline code completion from a model on your own machine.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tabby-lsp {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    lsp = commands.add_parser(
+        "lsp", parents=[settings], help="the language server (the default)", allow_abbrev=False
+    )
+    lsp.add_argument("--stdio", action="store_true", help="talk over stdin and stdout (always)")
+    lsp.add_argument(
+        "--in-process", action="store_true", help="run the engine in this process (always, for now)"
+    )
+    complete = commands.add_parser(
+        "complete", parents=[settings], help="complete at a place in a file", allow_abbrev=False
+    )
+    complete.add_argument("place", metavar="FILE:LINE:COL", help="line and column count from 1")
+    complete.add_argument("--json", action="store_true", help="print {text, range, timings}")
+    commands.add_parser(
+        "demo",
+        parents=[settings],
+        help="watch the language server complete code",
+        allow_abbrev=False,
+    )
+    doctor = commands.add_parser(
+        "doctor", parents=[settings], help="check this installation", allow_abbrev=False
+    )
+    doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
+    commands.add_parser(
+        "stats", parents=[settings], help="what became of suggestions", allow_abbrev=False
+    )
+    return parser
+
+
+def _lsp(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.servers.lsp.wire import claim_stdout
+
+    stdout = claim_stdout()
+    from tabby_lsp.app import build
+    from tabby_lsp.servers.lsp.server import create_server, serve
+
+    sources = _sources(parsed)
+    _log_to(_resolved(sources))
+    server = create_server(build, sources)
+    status = asyncio.run(serve(server, sys.stdin.buffer, stdout))
+    logging.shutdown()
+    # The threads that read stdin and that run a model are not worth waiting for.
+    os._exit(status)
+
+
+def _complete(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands.complete import complete
+
+    return complete(parsed.place, _settings_or_exit(parsed).settings, as_json=parsed.json)
+
+
+def _demo(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands.demo import demo
+
+    _settings_or_exit(parsed)
+    return demo(_passed_on(parsed))
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands.doctor import doctor
+
+    return doctor(_resolved(_sources(parsed)), as_json=parsed.json)
+
+
+def _stats(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands.stats import stats
+
+    _settings_or_exit(parsed)
+    return stats()
+
+
+_COMMANDS = {"lsp": _lsp, "complete": _complete, "demo": _demo, "doctor": _doctor, "stats": _stats}
+
+
+def _sources(parsed: argparse.Namespace) -> list[Source]:
+    from tabby_lsp.config import flag_source, read_environment, read_user_file, user_config_path
+
+    flags = {"model": parsed.model, "log.level": parsed.log_level, "log.file": parsed.log_file}
+    return [
+        read_user_file(parsed.config or user_config_path(), must_exist=parsed.config is not None),
+        read_environment(),
+        flag_source({key: value for key, value in flags.items() if value is not None}),
+    ]
+
+
+def _resolved(sources: Sequence[Source]) -> Resolved:
+    from tabby_lsp.config import resolve
+
+    return resolve(sources)
+
+
+def _settings_or_exit(parsed: argparse.Namespace) -> Resolved:
+    """A command does not go on with settings that the user did not mean."""
+    resolved = _resolved(_sources(parsed))
+    if resolved.problems:
+        _exit_with("\n".join(str(problem) for problem in resolved.problems))
+    _log_to(resolved)
+    return resolved
+
+
+def _log_to(resolved: Resolved) -> None:
+    log = resolved.settings.log
+    level = getattr(logging, log.level.upper())
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if log.file:
+        handlers.append(logging.FileHandler(log.file, encoding="utf-8", delay=True))
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=level, handlers=handlers, format=form)
+    # pygls writes whole messages, and so the user's code, at INFO.
+    logging.getLogger("pygls").setLevel(max(level, logging.WARNING))
+    logging.getLogger("asyncio").setLevel(max(level, logging.INFO))
+
+
+def _passed_on(parsed: argparse.Namespace) -> list[str]:
+    """The flags that a language server started by a command gets too."""
+    flags = {"--config": parsed.config, "--model": parsed.model, "--log-file": parsed.log_file}
+    return [part for name, value in flags.items() if value for part in (name, str(value))]
+
+
+def _exit_with(message: str) -> NoReturn:
+    sys.stderr.write(f"tabby-lsp: {message}\n")
+    raise SystemExit(_USAGE_ERROR)

@@ -1,0 +1,1 @@
+"""What the command line does besides serving an editor: one module for each command."""

@@ -1,0 +1,135 @@
+"""One request from the cursor to the text that is shown: the order of the stages stands here only.
+
+Invariant: no IO, clock, thread or logger; whoever calls brings the engine, the cache and the
+snippets.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tabby_lsp.completion.cache import NOTHING, CompletionCache, Place
+from tabby_lsp.completion.discretion import without_secrets
+from tabby_lsp.completion.postprocess import postprocess
+from tabby_lsp.completion.stops import end_of
+from tabby_lsp.completion.trigger import Scope, refusal, scope
+from tabby_lsp.domain import (
+    Completion,
+    Engine,
+    GenerationRequest,
+    Reason,
+    Segments,
+    Snippet,
+    Timings,
+)
+from tabby_lsp.secrets import holds_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tabby_lsp.completion.cursor import Cursor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Where a completion is asked for, and by whom."""
+
+    uri: str
+    cursor: Cursor
+    path: str  # relative to the workspace folder; "" where there is none
+    repository: str
+    automatic: bool  # asked by the editor on its own, not by the user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may be generated."""
+
+    max_block_tokens: int
+    max_line_tokens: int
+    offers_blocks: bool
+
+
+@dataclass(slots=True)
+class Account:
+    """What an answer has cost so far; whoever cancels the pipeline still finds it here."""
+
+    timings: Timings = field(default_factory=Timings)
+    segments: Segments | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The completion, or the reason why there is none."""
+
+    completion: Completion | None
+    reason: Reason
+
+
+async def complete(
+    question: Question,
+    limits: Limits,
+    cache: CompletionCache,
+    gather: Callable[[], Awaitable[tuple[Snippet, ...]]],
+    engine: Engine,
+    account: Account,
+) -> Answer:
+    """Answer from the cache, decline, or generate, in that order.
+
+    Raises EngineError when the engine cannot answer.
+    """
+    cursor = question.cursor
+    place = Place(question.uri, cursor.prefix, cursor.suffix)
+    # 1) Is there an answer already?
+    known = cache.get(place)
+    if known is not None and (known.text or question.automatic):
+        return Answer(known, "cached") if known.text else Answer(None, "cached-nothing")
+    # 2) Should there be one?
+    if why_not := refusal(cursor, question.automatic):
+        return Answer(None, why_not)
+    if holds_secret(cursor.line_before):
+        return Answer(None, "secret-on-line")
+    # 3) What may help to find it?
+    account.segments = _segments(question, await gather())
+    # 4) What does the model say, and where does that end?
+    chosen = scope(cursor) if limits.offers_blocks else "line"
+    max_tokens = limits.max_line_tokens if chosen == "line" else limits.max_block_tokens
+    request = GenerationRequest(account.segments, max_tokens)
+    text = await _generate(engine, request, cursor, chosen, account)
+    # 5) What of it is worth showing?
+    completion = postprocess(text, cursor, chosen)
+    cache.put(place, completion or NOTHING)
+    if completion is None:
+        return Answer(None, "filtered" if text.strip() else "nothing-to-add")
+    return Answer(completion, chosen)
+
+
+def _segments(question: Question, snippets: tuple[Snippet, ...]) -> Segments:
+    return Segments(
+        prefix=without_secrets(question.cursor.prefix),
+        suffix=without_secrets(question.cursor.suffix),
+        path=question.path,
+        repository=question.repository,
+        language=question.cursor.language,
+        snippets=snippets,
+    )
+
+
+async def _generate(
+    engine: Engine,
+    request: GenerationRequest,
+    cursor: Cursor,
+    chosen: Scope,
+    account: Account,
+) -> str:
+    text = ""
+    async with aclosing(engine.complete(request)) as pieces:
+        async for piece in pieces:
+            text += piece.text
+            account.timings = piece.timings
+            end = end_of(text, cursor, chosen)
+            if end is not None:
+                return text[:end]
+    return text

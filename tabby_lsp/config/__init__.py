@@ -1,0 +1,53 @@
+"""Every setting: what there is, where its value comes from, and who may say so.
+
+Invariant: environment variables and settings files are read here and nowhere else.
+"""
+
+from tabby_lsp.config.directories import data_dir, state_dir, user_config_path
+from tabby_lsp.config.keys import KEYS, Key
+from tabby_lsp.config.page import describe
+from tabby_lsp.config.readers import (
+    client_source,
+    flag_source,
+    read_environment,
+    read_user_file,
+)
+from tabby_lsp.config.resolve import resolve
+from tabby_lsp.config.settings import (
+    BUILT_IN_ENGINE,
+    CompletionSettings,
+    ContextSettings,
+    EngineSettings,
+    LocalSettings,
+    LogSettings,
+    Settings,
+    StatsSettings,
+)
+from tabby_lsp.config.source import Problem, Resolved, Source
+from tabby_lsp.config.values import names_a_file
+
+__all__ = [
+    "BUILT_IN_ENGINE",
+    "KEYS",
+    "CompletionSettings",
+    "ContextSettings",
+    "EngineSettings",
+    "Key",
+    "LocalSettings",
+    "LogSettings",
+    "Problem",
+    "Resolved",
+    "Settings",
+    "Source",
+    "StatsSettings",
+    "client_source",
+    "data_dir",
+    "describe",
+    "flag_source",
+    "names_a_file",
+    "read_environment",
+    "read_user_file",
+    "resolve",
+    "state_dir",
+    "user_config_path",
+]

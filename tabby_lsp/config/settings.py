@@ -1,0 +1,179 @@
+"""The tree of settings: each with its type, default, unit, range and one line of doc.
+
+Invariant: what is not listed here cannot be set; a stage is given its section, never the tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - keys.py evaluates the annotations
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+BUILT_IN_ENGINE = "local"
+
+# macOS's PATH_MAX, the smallest of the three platforms'; no name or language id comes near it.
+MAX_TEXT_CHARS = 1_024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the checks, the messages and the docs page know of one setting beyond its type."""
+
+    doc: str
+    unit: str = ""
+    minimum: int = 0  # of a number, or of the length of a text
+    maximum: int = MAX_TEXT_CHARS
+    zero: str = ""  # what 0 stands for, where it is allowed below `minimum`
+    from_client: bool = True  # whether the editor's settings may set it
+    is_path: bool = False  # a relative one starts at the folder of the file that names it
+    is_name: bool = False  # with `is_path`: a plain name stands for itself
+
+
+def about(doc: str, **more: Any) -> dict[str, About]:
+    """A field's metadata; `more` are the other fields of `About`."""
+    return {"about": About(doc=doc, **more)}
+
+
+def setting(default: T, doc: str, **more: Any) -> T:
+    """Declare a field of the tree, of the type that its default has."""
+    return field(default=default, metadata=about(doc, **more))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """An engine of your own, which `engine` chooses by its name."""
+
+    kind: Literal["scripted"] = field(
+        metadata=about('`"scripted"` gives the answers that its file holds, for bug reports.')
+    )
+    file: str = field(metadata=about("Where the answers are.", minimum=1, is_path=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionSettings:
+    """When something is offered, and how much."""
+
+    enabled: bool = setting(True, "Whether anything is offered at all.")
+    disabled_languages: tuple[str, ...] = setting(
+        (), 'Language ids in which nothing is offered, such as `"markdown"`.'
+    )
+    block: Literal["auto", "never"] = setting(
+        "auto",
+        'Whether answers of several lines are offered: `"auto"` where the code calls for one, '
+        '`"never"` to stay on the line.',
+    )
+    max_tokens: int = setting(
+        96, "The longest answer of several lines.", unit="tokens", minimum=1, maximum=2_048
+    )
+    max_line_tokens: int = setting(
+        48, "The longest answer on one line.", unit="tokens", minimum=1, maximum=512
+    )
+    debounce_ms: int = setting(
+        0,
+        "How long to wait for the next key before an automatic request is taken up.",
+        unit="milliseconds",
+        maximum=5_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextSettings:
+    """What the model is given to read; an engine drops what its model has no room for."""
+
+    prefix_chars: int = setting(
+        6_000, "Text left of the cursor.", unit="characters", minimum=200, maximum=200_000
+    )
+    suffix_chars: int = setting(
+        2_000, "Text right of the cursor.", unit="characters", maximum=200_000
+    )
+    snippets: bool = setting(True, "Whether pieces of other files are read too.")
+    max_snippets: int = setting(
+        4, "How many pieces of other files.", unit="snippets", minimum=1, maximum=32
+    )
+    snippet_chars: int = setting(
+        3_000, "All these pieces together.", unit="characters", minimum=200, maximum=100_000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """How the built-in engine runs a model."""
+
+    n_ctx: int = setting(
+        0,
+        "How much the model holds in mind.",
+        unit="tokens",
+        minimum=256,
+        maximum=1_048_576,
+        zero="what it was trained for, at most 8192",
+    )
+    n_threads: int = setting(
+        0,
+        "How many processor cores work for it.",
+        unit="threads",
+        minimum=1,
+        maximum=512,
+        zero="as many as the machine has, not counting hyper-threads",
+    )
+    n_ubatch: int = setting(
+        64,
+        "How much of the prompt is read in one go: less lets go sooner when you type on, "
+        "more reads faster on a graphics card.",
+        unit="tokens",
+        minimum=1,
+        maximum=4_096,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsSettings:
+    """What `tabby-lsp stats` shows."""
+
+    enabled: bool = setting(
+        True,
+        "Whether what became of suggestions is counted, in a file on this machine, without code.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """Messages about what goes wrong; your code is not in them, except at `debug`."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "warning", "The least serious message that is written."
+    )
+    file: str = setting(
+        "",
+        "A file that gets the messages, besides standard error; empty for none.",
+        from_client=False,
+        is_path=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Which model answers, and who runs it."""
+
+    model: str = setting(
+        "starter",
+        "A model's name, or the path of a GGUF file. The editor's settings may give a name only.",
+        minimum=1,
+        is_path=True,
+        is_name=True,
+    )
+    # Stands before `engine`, which names one of these.
+    engines: Mapping[str, EngineSettings] = field(
+        default_factory=dict,
+        metadata=about("Engines of your own, by name.", from_client=False),
+    )
+    engine: str = setting(
+        BUILT_IN_ENGINE,
+        'Who runs the model: `"local"`, the built-in one, or a name out of `engines`.',
+    )
+    completion: CompletionSettings = field(default_factory=CompletionSettings)
+    context: ContextSettings = field(default_factory=ContextSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
+    stats: StatsSettings = field(default_factory=StatsSettings)
+    log: LogSettings = field(default_factory=LogSettings)

@@ -1,0 +1,154 @@
+"""The values that travel between the floors, and the promise that every engine keeps.
+
+Invariant: imports nothing but the standard library, and nothing of this package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+Outcome = Literal["shown", "empty", "cancelled", "superseded", "failed"]
+EngineState = Literal["unloaded", "loading", "ready", "failed"]
+# Why a request was answered as it was; docs/lsp-extensions.md says what each one means.
+Reason = Literal[
+    "line",
+    "block",
+    "cached",
+    "cached-nothing",
+    "nothing-to-add",
+    "filtered",
+    "blank-document",
+    "inside-word",
+    "code-after-cursor",
+    "secret-on-line",
+    "secret-file",
+    "disabled",
+    "language-disabled",
+    "language-unknown-to-model",
+    "model-loading",
+    "model-failed",
+    "engine-failed",
+    "internal-error",
+    "cancelled",
+    "superseded",
+]
+# What became of a suggestion: put in as a whole, in part, typed key by key, or not wanted.
+Fate = Literal["accepted", "accepted-in-part", "typed-along", "dismissed"]
+
+
+class EngineError(Exception):
+    """An engine cannot do what it was asked; the text is a sentence with cause and remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A piece of another file that may help to complete this one."""
+
+    path: str  # relative to the workspace folder, with forward slashes
+    text: str  # whole lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segments:
+    """What there is to complete, as text: each engine renders it in its own way."""
+
+    prefix: str  # ends at the cursor
+    suffix: str  # begins at the cursor
+    path: str = ""  # relative to the workspace folder, with forward slashes; "" where there is none
+    repository: str = ""  # the workspace folder's name
+    language: str = ""  # LSP language id
+    snippets: tuple[Snippet, ...] = ()  # what changes most slowly stands first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """What one answer cost; `n_prompt_tokens == n_reused_tokens + n_evaluated_tokens`."""
+
+    n_prompt_tokens: int = 0
+    n_reused_tokens: int = 0
+    n_evaluated_tokens: int = 0
+    n_generated_tokens: int = 0
+    queue_ms: float = 0.0
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One question to an engine."""
+
+    segments: Segments
+    max_tokens: int
+    stop: tuple[str, ...] = ()  # the text ends before the first of these
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next bit of an answer: whole characters, never half of one."""
+
+    text: str
+    logprob: float  # natural logarithm, summed over the piece's tokens
+    timings: Timings  # of the answer so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """What an engine says of itself, for status lines, `tabby.inspect` and `doctor`."""
+
+    state: EngineState
+    model: str
+    languages: tuple[str, ...] = ()  # language ids the model knows; () where it does not say
+    message: str = ""  # why it failed and what to do, or what it is loading
+    n_evaluated_total: int = 0
+    n_generated_total: int = 0
+
+
+class Engine(Protocol):
+    """Who runs a model: local, remote or scripted."""
+
+    @property
+    def status(self) -> EngineStatus:
+        """The present state; never waits."""
+
+    async def load(self) -> None:
+        """Make the model ready; returns at once where it is.
+
+        Raises EngineError when the model cannot be used.
+        """
+
+    def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
+        """Stream the answer; closing the generator, at any moment, stops the work behind it.
+
+        Raises EngineError when no answer can be given.
+        """
+
+    async def close(self) -> None:
+        """Give everything back; what still runs is stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """Text to put in the place of `replaced` at the cursor."""
+
+    text: str
+    replaced: str = ""  # what right of the cursor, on its line, the text takes the place of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Why a request was answered as it was: what `tabby.inspect` shows."""
+
+    uri: str
+    version: int
+    line: int
+    character: int  # in the client's own units
+    outcome: Outcome
+    reason: Reason
+    model: str
+    timings: Timings
+    segments: Segments | None = None  # as they went to the engine; None where no engine was asked

@@ -1,0 +1,1 @@
+"""Who runs a model: llama.cpp on this machine, or a script that answers what it was told."""

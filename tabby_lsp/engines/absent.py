@@ -1,0 +1,29 @@
+"""The engine of somebody whose model cannot be used: it says why, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tabby_lsp.domain import EngineError, EngineStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from tabby_lsp.domain import GenerationRequest, Piece
+
+
+class AbsentEngine:
+    """Keeps domain.Engine's promise by refusing with one sentence."""
+
+    def __init__(self, model: str, message: str) -> None:
+        self.status = EngineStatus(state="failed", model=model, message=message)
+
+    async def load(self) -> None:
+        raise EngineError(self.status.message)
+
+    async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
+        raise EngineError(self.status.message)
+        yield  # Makes this a generator, as the promise has it.
+
+    async def close(self) -> None:
+        pass

@@ -1,0 +1,125 @@
+"""From segments to the token ids that a model of a given family reads. Pure.
+
+Invariant: text of the user's becomes tokens by `tokenize` alone, so that nothing in a file can be
+taken for a control token; and what is cut off is cut in big steps at line starts, so that typing a
+character moves nothing that was read before.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tabby_lsp.domain import Segments, Snippet
+    from tabby_lsp.models.families import Fim, Spelling
+
+    Tokenize = Callable[[str], list[int]]
+
+# How the room is shared out. The prefix, which says most, takes what the others leave.
+_SUFFIX_SHARE = 0.2
+_SNIPPETS_SHARE = 0.25
+# When the prefix is too long, so much of its room is freed at once.
+_PREFIX_STEP_SHARE = 0.25
+# No text of code has more characters to a token on average (3.5 in the starter's vocabulary, 4.2 in
+# Qwen2.5-Coder's); what lies beyond is not even tokenized.
+_MOST_CHARS_PER_TOKEN = 6
+_FEW_CHARS_PER_TOKEN = 2
+_LONG_LINE_CHARS = 200
+_N_CONTROL_TOKENS = 4  # the family's three, and the beginning of the text
+
+
+def render(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> list[int]:
+    """The prompt, at most `n_room` tokens, in the order in which the family was trained."""
+    suffix = _head(_unix(segments.suffix), int(n_room * _SUFFIX_SHARE), tokenize)
+    snippets = _snippets(segments.snippets, fim, tokenize, int(n_room * _SNIPPETS_SHARE))
+    repository = _spell(fim.repository, tokenize, repository=segments.repository)
+    path_before = _spell(fim.path_before, tokenize, path=segments.path)
+    path_in_prefix = _spell(fim.path_in_prefix, tokenize, path=segments.path)
+    header = [*repository, *snippets, *path_before]
+    before_prefix = path_in_prefix
+    if fim.snippets_in_prefix:
+        header, before_prefix = [*repository, *path_before], [*snippets, *path_in_prefix]
+    n_others = len(header) + len(before_prefix) + len(suffix) + _N_CONTROL_TOKENS
+    prefix = _tail(_unix(segments.prefix), n_room - n_others, tokenize)
+    return [*fim.bos, *header, *_ordered([*before_prefix, *prefix], suffix, fim)]
+
+
+def _ordered(prefix: list[int], suffix: list[int], fim: Fim) -> list[int]:
+    middle = [] if fim.middle is None else [fim.middle]
+    if fim.layout == "psm":
+        return [fim.prefix, *prefix, fim.suffix, *suffix, *middle]
+    if fim.layout == "spm_v1":
+        return [fim.suffix, *suffix, fim.prefix, *prefix, *middle]
+    return [fim.prefix, fim.suffix, *suffix, *middle, *prefix]
+
+
+def _snippets(
+    snippets: tuple[Snippet, ...], fim: Fim, tokenize: Tokenize, n_room: int
+) -> list[int]:
+    """The snippets that fit, whole, in their order."""
+    tokens: list[int] = []
+    for snippet in snippets:
+        text = _unix(snippet.text).removesuffix("\n") + "\n"
+        if len(text) > n_room * _MOST_CHARS_PER_TOKEN:
+            continue
+        spelled = _spell(fim.snippet, tokenize, path=snippet.path, text=text)
+        if len(tokens) + len(spelled) <= n_room:
+            tokens += spelled
+    return tokens
+
+
+def _spell(spelling: Spelling, tokenize: Tokenize, **values: str) -> list[int]:
+    if not all(values.values()):
+        return []
+    tokens: list[int] = []
+    for part in spelling:
+        tokens += [part] if isinstance(part, int) else tokenize(part.format(**values))
+    return tokens
+
+
+def _head(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
+    """The beginning of a text, cut behind a line's end where a line's end is near enough."""
+    text = text[: n_room * _MOST_CHARS_PER_TOKEN]
+    tokens = tokenize(text)
+    while len(tokens) > n_room:
+        # In proportion, and a little less, so that two or three rounds do.
+        n_chars = int(len(text) * n_room / len(tokens) * 0.95)
+        line_end = text.rfind("\n", n_chars // 2, n_chars)
+        text = text[: line_end + 1 if line_end >= 0 else n_chars]
+        tokens = tokenize(text)
+    return tokens
+
+
+def _tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
+    """The end of a text, without as few whole steps of its beginning as it takes to fit.
+
+    The steps are counted from the text's beginning: while it grows at its end, the same beginning
+    is left out until the next step is due.
+    """
+    if n_room <= 0:
+        return []
+    step_chars = max(1, int(n_room * _PREFIX_STEP_SHARE * _FEW_CHARS_PER_TOKEN))
+    n_over_chars = max(0, len(text) - n_room * _MOST_CHARS_PER_TOKEN)
+    n_steps = math.ceil(n_over_chars / step_chars)
+    tokens = tokenize(_from_line_start(text, n_steps * step_chars))
+    while len(tokens) > n_room:
+        n_over_tokens = len(tokens) - n_room
+        n_steps += max(1, int(n_over_tokens * _FEW_CHARS_PER_TOKEN / step_chars))
+        tokens = tokenize(_from_line_start(text, n_steps * step_chars))
+    return tokens
+
+
+def _from_line_start(text: str, start: int) -> str:
+    """The text from the first line start at or after `start`, where its line ends soon enough."""
+    if start == 0:
+        return text
+    line_start = text.find("\n", start - 1, start + _LONG_LINE_CHARS) + 1
+    return text[line_start or start :]
+
+
+def _unix(text: str) -> str:
+    """Models were trained on files with `\\n`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

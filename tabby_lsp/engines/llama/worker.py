@@ -1,0 +1,114 @@
+"""The one thread that owns a model and its context, and does what it is asked, one job at a time.
+
+Invariant: a job that nobody waits for any more costs nothing, and the one that runs stops at the
+next graph node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Item = TypeVar("Item")
+
+
+class Job(Generic[Item]):
+    """Work for the thread, and the way of its results back to the event loop that asked."""
+
+    def __init__(self, work: Callable[[Job[Item]], None]) -> None:
+        self._work = work
+        self._loop = asyncio.get_running_loop()
+        self._results: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
+        self.is_cancelled = False
+
+    async def next(self) -> Item | None:
+        """The next result; None after the last one. Raises what the work raised."""
+        result = await self._results.get()
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def emit(self, result: Item | BaseException | None) -> None:
+        """Hand a result over; called on the worker's thread."""
+        if self.is_cancelled:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._results.put_nowait, result)
+        except RuntimeError:  # The loop is closed: nobody waits any more.
+            self.is_cancelled = True
+
+    def run(self) -> None:
+        try:
+            self._work(self)
+        except BaseException as error:
+            self.emit(error)
+        else:
+            self.emit(None)
+
+
+class Worker:
+    """A daemon thread with a queue; starts with the first job and lives until `stop`."""
+
+    def __init__(self, interrupt: Callable[[], None], resume: Callable[[], None]) -> None:
+        """`interrupt` makes what runs give up soon, `resume` takes that back."""
+        self._interrupt = interrupt
+        self._resume = resume
+        self._jobs: deque[Job[object]] = deque()
+        self._running: Job[object] | None = None
+        self._is_stopped = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job[Item]) -> None:
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="llama", daemon=True)
+                self._thread.start()
+            self._jobs.append(job)  # type: ignore[arg-type]
+            self._changed.notify()
+
+    def cancel(self, job: Job[Item]) -> None:
+        """Forget the job, and stop it where it is running; harmless once it is done."""
+        with self._changed:
+            job.is_cancelled = True
+            if self._running is job:
+                self._interrupt()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Cancel everything and wait for the thread to end, at most so long; whether it has."""
+        with self._changed:
+            self._is_stopped = True
+            for job in self._jobs:
+                job.is_cancelled = True
+            if self._running is not None:
+                self._running.is_cancelled = True
+            self._interrupt()
+            self._changed.notify()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _loop(self) -> None:
+        while (job := self._take()) is not None:
+            job.run()
+            with self._changed:
+                self._running = None
+
+    def _take(self) -> Job[object] | None:
+        with self._changed:
+            while True:
+                while self._jobs:
+                    job = self._jobs.popleft()
+                    if not job.is_cancelled:
+                        self._running = job
+                        self._resume()
+                        return job
+                if self._is_stopped:
+                    return None
+                self._changed.wait()

@@ -1,0 +1,131 @@
+"""What the files round a document hold, ready when a request needs it.
+
+Invariant: a request never waits for the disk longer than it says, and of two files of the same path
+the open one counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tabby_lsp.index.chunks import chunks
+from tabby_lsp.index.files import is_ignored, sibling_files
+from tabby_lsp.index.sources import SourceCache
+from tabby_lsp.languages import family_of, language_of
+from tabby_lsp.secrets import is_secret_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+# As many as Copilot looks at (similarFiles.ts).
+_MAX_FILES = 20
+_CACHE_BYTES = 16 * 1024 * 1024
+# What other programs write is noticed after so long; what the editor saves at once.
+_FRESH_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFile:
+    """A document that is open in the editor, as it is there."""
+
+    path: Path | None  # None where it is not a file
+    language: str
+    read: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What was found: for each file its path below the workspace folder and its chunks."""
+
+    files: tuple[tuple[str, tuple[str, ...]], ...]
+    is_complete: bool  # whether the disk was read in time
+
+
+@dataclass(frozen=True, slots=True)
+class _OnDisk:
+    read_at_s: float
+    siblings: tuple[tuple[Path, str], ...]  # nearest first
+    ignored: frozenset[Path]  # of the open files
+
+
+class Neighbours:
+    """Remembers what was read from disk; lives as long as the app."""
+
+    def __init__(self) -> None:
+        self._sources = SourceCache(_CACHE_BYTES)
+        self._known: dict[Path, _OnDisk] = {}
+        self._reading: dict[Path, asyncio.Task[_OnDisk]] = {}
+
+    async def around(
+        self, path: Path, root: Path, language: str, others: Sequence[OpenFile], wait_s: float
+    ) -> Surroundings:
+        """The open files of the same language family, then those near `path` on disk."""
+        others = [o for o in others if family_of(o.language) == family_of(language)]
+        known = self._known.get(path)
+        open_paths = tuple(other.path for other in others if other.path)
+        if known is None or time.monotonic() - known.read_at_s > _FRESH_S:
+            reading = self._start_reading(path, root, language, open_paths)
+            if known is None:
+                with suppress(TimeoutError):
+                    # Shielded: what comes too late for this request is there for the next.
+                    known = await asyncio.wait_for(asyncio.shield(reading), wait_s)
+        if known is None:
+            return Surroundings((), is_complete=False)
+        return Surroundings(tuple(_files(known, root, others)), is_complete=True)
+
+    def saved(self, path: Path) -> None:
+        """A file was saved: everything that was read in its neighbourhood is read again."""
+        self._known = {each: k for each, k in self._known.items() if each.parent != path.parent}
+
+    def _start_reading(
+        self, path: Path, root: Path, language: str, open_paths: tuple[Path, ...]
+    ) -> asyncio.Task[_OnDisk]:
+        task = self._reading.get(path)
+        if task is None:
+            reading = asyncio.to_thread(self._read, path, root, language, open_paths)
+            task = self._reading[path] = asyncio.ensure_future(reading)
+            task.add_done_callback(lambda done: self._finish_reading(path, done))
+        return task
+
+    def _finish_reading(self, path: Path, task: asyncio.Task[_OnDisk]) -> None:
+        del self._reading[path]
+        if not task.cancelled() and task.exception() is None:
+            self._known[path] = task.result()
+
+    def _read(self, path: Path, root: Path, language: str, open_paths: tuple[Path, ...]) -> _OnDisk:
+        siblings = sibling_files(path, root, language, _MAX_FILES)
+        texts = ((sibling, self._sources.read(sibling)) for sibling in siblings)
+        return _OnDisk(
+            read_at_s=time.monotonic(),
+            siblings=tuple((sibling, text) for sibling, text in texts if text),
+            ignored=frozenset(p for p in open_paths if is_ignored(p, root)),
+        )
+
+
+def _files(
+    known: _OnDisk, root: Path, others: Sequence[OpenFile]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    open_paths = {other.path for other in others}
+    for other in others:
+        if other.path is None or not (
+            other.path in known.ignored or is_secret_path(str(other.path))
+        ):
+            yield _name(other.path, root), _texts(other.read(), other.language)
+    for path, text in known.siblings:
+        if path not in open_paths:
+            yield _name(path, root), _texts(text, language_of(path.name))
+
+
+def _texts(text: str, language: str) -> tuple[str, ...]:
+    return tuple(chunk.text for chunk in chunks(text, language))
+
+
+def _name(path: Path | None, root: Path) -> str:
+    if path is None:
+        return "untitled"
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name

@@ -1,0 +1,130 @@
+"""The pygls server: what is advertised, and a few lines for each request.
+
+A handler takes the parameters apart, calls the session, and puts the answer together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from lsprotocol import types as lsp
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import default_converter
+
+from tabby_lsp import __version__
+from tabby_lsp.servers.lsp import parent, wire
+from tabby_lsp.servers.lsp.protocol import TabbyProtocol
+from tabby_lsp.servers.lsp.session import DID_ACCEPT, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tabby_lsp.app import App
+    from tabby_lsp.config import Settings, Source
+
+    BuildApp = Callable[[Settings], App]
+
+logger = logging.getLogger(__name__)
+
+
+class TabbyLanguageServer(LanguageServer):
+    """pygls' server with our protocol and a session; lives as long as the connection."""
+
+    protocol: TabbyProtocol
+
+    def __init__(self, build_app: BuildApp, sources: Sequence[Source]) -> None:
+        super().__init__(
+            "tabby-lsp",
+            __version__,
+            text_document_sync_kind=lsp.TextDocumentSyncKind.Incremental,
+            protocol_cls=TabbyProtocol,
+            converter_factory=default_converter,
+        )
+        self.session = Session(self, build_app, sources)
+        self.protocol.documents = self.session
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """Errors go to the log; pygls would open a popup for each."""
+        logger.error("a fault of tabby-lsp itself", exc_info=error.__cause__ or error)
+
+
+def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLanguageServer:
+    """A server with all its handlers, not yet connected to anything."""
+    server = TabbyLanguageServer(build_app, sources)
+    session = server.session
+
+    @server.feature(lsp.INITIALIZE)
+    async def initialize(params: lsp.InitializeParams) -> None:
+        await session.begin(params)
+
+    @server.feature(lsp.INITIALIZED)
+    async def initialized(params: lsp.InitializedParams) -> None:
+        await session.pull_settings()
+
+    @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    async def did_change_configuration(params: lsp.DidChangeConfigurationParams) -> None:
+        await session.take_settings(params.settings)
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_SAVE)
+    def did_save(params: lsp.DidSaveTextDocumentParams) -> None:
+        session.saved(params.text_document.uri)
+
+    # Without options pygls does not advertise it; lsp-mode reads an empty object as nothing.
+    options = lsp.InlineCompletionOptions(work_done_progress=False)
+
+    @server.feature(lsp.TEXT_DOCUMENT_INLINE_COMPLETION, options)
+    async def inline_completion(
+        params: lsp.InlineCompletionParams,
+    ) -> lsp.InlineCompletionList | None:
+        return await session.inline_completion(params)
+
+    @server.feature(lsp.SHUTDOWN)
+    async def shutdown(*_: object) -> None:
+        await session.end()
+
+    @server.command("tabby.status")
+    def status(*_: Any) -> dict[str, Any]:
+        return session.status()
+
+    @server.command("tabby.inspect")
+    def inspect(*arguments: Any) -> dict[str, Any]:
+        return session.inspect(arguments[0] if arguments else {})
+
+    @server.command(DID_ACCEPT)
+    def did_accept(*arguments: Any) -> None:
+        session.accepted(arguments[0] if arguments else None)
+
+    return server
+
+
+async def serve(server: TabbyLanguageServer, stdin: BinaryIO, stdout: BinaryIO) -> int:
+    """Answer until the input, the editor or an `exit` ends it; the process's exit status."""
+    protocol, loop = server.protocol, asyncio.get_running_loop()
+    writer = wire.FrameWriter(stdout)
+    protocol.set_writer(writer)
+
+    def post(work: Callable[..., None], *arguments: object) -> None:
+        with suppress(RuntimeError):  # The loop is closed: the process is ending.
+            loop.call_soon_threadsafe(work, *arguments)
+
+    wire.start_reader(
+        stdin, lambda body: post(protocol.take_frame, body), lambda: post(protocol.end)
+    )
+    watching = asyncio.ensure_future(_end_with_editor(server))
+    await protocol.ended.wait()
+    watching.cancel()
+    await server.session.end()
+    writer.close()
+    return protocol.exit_status
+
+
+async def _end_with_editor(server: TabbyLanguageServer) -> None:
+    await server.session.begun.wait()
+    pid = server.process_id
+    if pid is not None and pid != os.getpid():
+        await parent.ended(pid)
+        server.protocol.end()

@@ -1,0 +1,320 @@
+"""What one client has told us and what it is owed: documents, settings, answers.
+
+Invariant: a well-formed request for a completion is answered with a list or null, never with an
+error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types as lsp
+
+from tabby_lsp.app import Ask
+from tabby_lsp.completion.outcomes import Shown
+from tabby_lsp.config import client_source, resolve, user_config_path
+from tabby_lsp.documents import Change, Document, Position, StaleVersion, canonical_uri, path_of
+from tabby_lsp.domain import EngineError
+from tabby_lsp.index.neighbours import OpenFile
+from tabby_lsp.languages import BY_ID
+from tabby_lsp.servers.lsp import inspection
+from tabby_lsp.servers.lsp.clients import Client, client_named
+from tabby_lsp.servers.lsp.newest import Newest
+from tabby_lsp.servers.lsp.voice import Voice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pygls.lsp.server import LanguageServer
+
+    from tabby_lsp.app import App, Reply
+    from tabby_lsp.config import Settings, Source
+    from tabby_lsp.documents import PositionEncoding
+    from tabby_lsp.domain import Completion
+
+logger = logging.getLogger(__name__)
+
+# Beyond these nobody writes by hand (the same limits as yegappan/lsp#762 and theia#2599 ask for).
+_MAX_DOCUMENT_CHARS = 5_000_000
+_MAX_LINE_CHARS = 20_000
+
+DID_ACCEPT = "tabby.didAccept"
+
+_ENCODINGS: dict[lsp.PositionEncodingKind, PositionEncoding] = {
+    lsp.PositionEncodingKind.Utf8: "utf-8",
+    lsp.PositionEncodingKind.Utf16: "utf-16",
+    lsp.PositionEncodingKind.Utf32: "utf-32",
+}
+
+
+class Session:
+    """Lives as long as the connection; there is no `app` before `begin`."""
+
+    def __init__(
+        self,
+        server: LanguageServer,
+        build_app: Callable[[Settings], App],
+        sources: Sequence[Source],
+    ) -> None:
+        self.begun = asyncio.Event()
+        self.app: App | None = None
+        self._server = server
+        self._build_app = build_app
+        self._sources = tuple(sources)
+        self._voice = Voice(server)
+        self._client: Client = client_named("")
+        self._documents: dict[str, Document] = {}
+        self._newest = Newest()
+        self._loading: asyncio.Task[None] | None = None
+        self._initial = client_source(None, "initializationOptions")
+
+    async def begin(self, params: lsp.InitializeParams) -> None:
+        """Take in who the client is and what it wants; `params` are those of `initialize`."""
+        self._client = client_named(params.client_info.name if params.client_info else "")
+        self._initial = client_source(params.initialization_options, "initializationOptions")
+        await self._configure([self._initial])
+        self.begun.set()
+
+    async def pull_settings(self) -> None:
+        """Ask the client for its settings, where it can be asked."""
+        values = await self._voice.ask_for_settings()
+        if values is not None:
+            pulled = client_source(values, "workspace/configuration")
+            await self._configure([self._initial, pulled])
+
+    async def take_settings(self, values: Any) -> None:
+        """Take in settings that the client pushes; one that pushes nothing wants to be asked."""
+        if not values:
+            await self.pull_settings()
+        else:
+            pushed = client_source(values, "didChangeConfiguration")
+            await self._configure([self._initial, pushed])
+
+    async def end(self) -> None:
+        """Stop what runs and give everything back; harmless a second time."""
+        if self.app is not None:
+            await self.app.close()
+
+    def open(self, params: lsp.DidOpenTextDocumentParams) -> None:
+        item = params.text_document
+        encoding = _ENCODINGS[lsp.PositionEncodingKind(self._server.workspace.position_encoding)]
+        document = Document(item.uri, item.language_id, item.version, item.text, encoding)
+        self._documents[canonical_uri(item.uri)] = document
+        self._load_for(document)
+
+    def change(self, params: lsp.DidChangeTextDocumentParams) -> None:
+        uri = params.text_document.uri
+        document = self._documents.get(canonical_uri(uri))
+        if document is None:
+            logger.warning("a change of a document that is not open was ignored: %s", uri)
+            return
+        try:
+            document.apply(
+                params.text_document.version, [_change(c) for c in params.content_changes]
+            )
+        except StaleVersion as error:
+            logger.warning("a change was refused: %s", error)
+            return
+        if self.app is not None:
+            self.app.fates.edited(canonical_uri(uri), _reader(document))
+
+    def close(self, params: lsp.DidCloseTextDocumentParams) -> None:
+        uri = canonical_uri(params.text_document.uri)
+        document = self._documents.pop(uri, None)
+        if document is not None and self.app is not None:
+            self.app.closed(uri)
+
+    def saved(self, uri: str) -> None:
+        path = path_of(uri)
+        if self.app is not None and path is not None:
+            self.app.saved(path)
+
+    async def inline_completion(
+        self, params: lsp.InlineCompletionParams
+    ) -> lsp.InlineCompletionList | None:
+        """The items, none where there is nothing to say; None when a newer request came."""
+        uri = canonical_uri(params.text_document.uri)
+        answer = self._answer(uri, params)
+        return await self._newest.run((uri, lsp.TEXT_DOCUMENT_INLINE_COMPLETION), answer)
+
+    def accepted(self, suggestion_id: object) -> None:
+        """The client says that a suggestion was taken; it may say so twice, or of a part."""
+        if self.app is not None:
+            self.app.fates.accepted(suggestion_id)
+
+    def status(self) -> dict[str, Any]:
+        return inspection.status(self.app, self._server.version)
+
+    def inspect(self, argument: Any) -> dict[str, Any]:
+        """Raises ValueError when the argument is not what docs/lsp-extensions.md says."""
+        return inspection.inspect(self.app, self._documents, argument)
+
+    async def _answer(
+        self, uri: str, params: lsp.InlineCompletionParams
+    ) -> lsp.InlineCompletionList:
+        nothing = lsp.InlineCompletionList(items=[])
+        document, app = self._documents.get(uri), self.app
+        if document is None or app is None:
+            return nothing
+        automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
+        position = document.clamp(Position(params.position.line, params.position.character))
+        ask = self._ask(app, document, position, automatic)
+        if ask is None:
+            return nothing
+        self._load_for(document)
+        self._explain_silence(app, document)
+        reply = await app.complete(ask)
+        if reply.completion is None:
+            return nothing
+        suggestion_id = _follow(app, uri, ask, reply, document)
+        return lsp.InlineCompletionList(
+            items=[_item(document, position, reply.completion, suggestion_id)]
+        )
+
+    def _ask(self, app: App, document: Document, position: Position, automatic: bool) -> Ask | None:
+        if document.n_chars > _MAX_DOCUMENT_CHARS:
+            return None
+        context = app.settings.context
+        prefix, suffix = document.windows(position, context.prefix_chars, context.suffix_chars)
+        path = path_of(document.uri)
+        others = [other for other in reversed(self._documents.values()) if other is not document]
+        return Ask(
+            uri=document.uri,
+            version=document.version,
+            language=document.language,
+            path=path,
+            root=self._root_of(path),
+            line=position.line,
+            character=position.character,
+            prefix=prefix,
+            suffix=suffix,
+            automatic=automatic,
+            wait_s=self._wait_s(app) if automatic else 0,
+            others=[_open_file(other) for other in others],
+        )
+
+    def _wait_s(self, app: App) -> float:
+        """What is left of our own debounce after the editor's."""
+        return max(0, app.settings.completion.debounce_ms - self._client.delay_ms) / 1000
+
+    def _root_of(self, path: Path | None) -> Path | None:
+        """The innermost workspace folder that holds a file, else the file's own folder."""
+        if path is None:
+            return None
+        folders = [path_of(uri) for uri in self._server.workspace.folders]
+        folders.append(path_of(self._server.workspace.root_uri or ""))
+        holding = [folder for folder in folders if folder and path.is_relative_to(folder)]
+        return max(holding, key=lambda folder: len(folder.parts), default=path.parent)
+
+    async def _configure(self, client_sources: Sequence[Source]) -> None:
+        """Resolve all the settings anew; of the app, only what they change is built again."""
+        own = [source for source in self._sources if source.kind != "flag"]
+        flags = [source for source in self._sources if source.kind == "flag"]
+        resolved = resolve([*own, *client_sources, *flags])
+        for problem in resolved.problems:
+            self._voice.warn_once(str(problem))
+        if self.app is None:
+            self.app = await asyncio.to_thread(self._build_app, resolved.settings)
+        else:
+            await self.app.apply(resolved.settings)
+        for document in self._documents.values():
+            self._load_for(document)
+
+    def _load_for(self, document: Document) -> None:
+        """Load the model when the first document needs it, and show that it loads."""
+        if self.app is None or (self._loading is not None and not self._loading.done()):
+            return
+        is_wanted = self.app.silence(document.language, path_of(document.uri)) is None
+        if is_wanted and self.app.engine.status.state == "unloaded":
+            self._loading = asyncio.ensure_future(self._load(self.app))
+
+    async def _load(self, app: App) -> None:
+        model = app.engine.status.model
+        try:
+            async with self._voice.progress(f"Loading the model {model}"):
+                await app.engine.load()
+        except EngineError:
+            self._explain_failure(app)
+        except Exception:
+            logger.exception("the model %s was not loaded: a fault of tabby-lsp itself", model)
+
+    def _explain_silence(self, app: App, document: Document) -> None:
+        """Say once why nothing is shown, where the user can do something about it."""
+        why = app.silence(document.language, path_of(document.uri))
+        if why == "model-failed":
+            self._explain_failure(app)
+        elif why == "language-unknown-to-model" and document.language in BY_ID:
+            status = app.engine.status
+            self._voice.inform_once(
+                f"The model {status.model} knows {_listed(status.languages)} only and stays silent "
+                f"in {document.language}. For other languages set `model` in {user_config_path()} "
+                "to the GGUF file of a larger one, such as Qwen2.5-Coder."
+            )
+
+    def _explain_failure(self, app: App) -> None:
+        if app.engine.status.state == "failed":
+            self._voice.warn_once(app.engine.status.message)
+
+
+def _change(change: lsp.TextDocumentContentChangeEvent) -> Change:
+    if isinstance(change, lsp.TextDocumentContentChangeWholeDocument):
+        return Change(change.text)
+    start, end = change.range.start, change.range.end
+    return Change(
+        change.text, Position(start.line, start.character), Position(end.line, end.character)
+    )
+
+
+def _open_file(document: Document) -> OpenFile:
+    return OpenFile(
+        path=path_of(document.uri),
+        language=document.language,
+        read=lambda: document.text,
+    )
+
+
+def _follow(app: App, uri: str, ask: Ask, reply: Reply, document: Document) -> str:
+    """From now on it is watched what becomes of the suggestion; its id."""
+    assert reply.completion is not None
+    shown = Shown(
+        id=app.fates.next_id(),
+        uri=uri,
+        line=ask.line,
+        line_prefix=ask.prefix.rpartition("\n")[2],
+        text=reply.completion.text,
+        replaced=reply.completion.replaced,
+        language=ask.language,
+        model=reply.decision.model,
+        is_automatic=ask.automatic,
+    )
+    latency_ms = round(reply.decision.timings.total_ms)
+    is_from_cache = reply.decision.reason == "cached"
+    return app.fates.shown(shown, latency_ms, is_from_cache, _reader(document))
+
+
+def _item(
+    document: Document, position: Position, completion: Completion, suggestion_id: str
+) -> lsp.InlineCompletionItem:
+    # A range always, even an empty one: without it Neovim draws the whole text again at each key.
+    end = document.position_after(position, len(completion.replaced))
+    return lsp.InlineCompletionItem(
+        insert_text=completion.text,
+        range=lsp.Range(
+            lsp.Position(position.line, position.character), lsp.Position(end.line, end.character)
+        ),
+        command=lsp.Command(
+            title="Accept completion", command=DID_ACCEPT, arguments=[suggestion_id]
+        ),
+    )
+
+
+def _reader(document: Document) -> Callable[[int, int], str]:
+    """How the text from the start of a line is read, at most so many characters."""
+    return lambda line, n_chars: document.around(Position(line, 0), 0, n_chars)[1]
+
+
+def _listed(languages: Sequence[str]) -> str:
+    return ", ".join(languages)

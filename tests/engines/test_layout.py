@@ -1,0 +1,124 @@
+"""Segments become tokens in the order of the family, within its room, and stay in place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabby_lsp.domain import Segments, Snippet
+from tabby_lsp.engines.llama.layout import render
+from tabby_lsp.models.families import Fim
+
+PRE, SUF, MID, SEP, REPO, BOS = range(1000, 1006)
+
+FIM = Fim(
+    family="test",
+    layout="psm",
+    prefix=PRE,
+    suffix=SUF,
+    middle=MID,
+    snippet=(SEP, "{path}\n{text}"),
+    path_before=(SEP, "{path}\n"),
+    end_tokens=frozenset({SEP}),
+)
+NAMES = {PRE: "[PRE]", SUF: "[SUF]", MID: "[MID]", SEP: "[SEP]", REPO: "[REPO]", BOS: "[BOS]"}
+
+
+def tokenize(text: str) -> list[int]:
+    """One token for each byte: ids below 256, so that no text can be a control token."""
+    return list(text.encode())
+
+
+def spell(tokens: list[int]) -> str:
+    """The prompt as a person reads it."""
+    return "".join(NAMES.get(token) or chr(token) for token in tokens)
+
+
+def check(fim: Fim, prompt: str, **segments: object) -> None:
+    given_segments = Segments(**{"prefix": "p", "suffix": "s", "path": "a.py", **segments})  # type: ignore[arg-type]
+
+    assert spell(render(given_segments, fim, tokenize, 10_000)) == prompt
+
+
+def test_prefix_suffix_middle() -> None:
+    check(FIM, "[SEP]a.py\n[PRE]p[SUF]s[MID]")
+
+
+def test_suffix_prefix_middle() -> None:
+    check(replace(FIM, layout="spm_v1"), "[SEP]a.py\n[SUF]s[PRE]p[MID]")
+
+
+def test_the_prefix_runs_into_the_middle() -> None:
+    check(replace(FIM, layout="spm_v2"), "[SEP]a.py\n[PRE][SUF]s[MID]p")
+
+
+def test_a_family_without_a_middle_token() -> None:
+    check(replace(FIM, layout="spm_v1", middle=None), "[SEP]a.py\n[SUF]s[PRE]p")
+
+
+def test_snippets_stand_first_in_their_order() -> None:
+    snippets = (Snippet("b.py", "B\n"), Snippet("c.py", "C\n"))
+
+    check(FIM, "[SEP]b.py\nB\n[SEP]c.py\nC\n[SEP]a.py\n[PRE]p[SUF]s[MID]", snippets=snippets)
+
+
+def test_the_beginning_of_the_text_stands_before_everything() -> None:
+    fim = replace(FIM, bos=(BOS,), repository=(REPO, "{repository}\n"))
+
+    check(fim, "[BOS][REPO]lib\n[SEP]a.py\n[PRE]p[SUF]s[MID]", repository="lib")
+
+
+def test_a_path_and_snippets_inside_the_prefix() -> None:
+    fim = replace(
+        FIM, path_before=(), path_in_prefix=("#{path}\n",), snippet=("#{path}\n{text}",),
+        snippets_in_prefix=True,
+    )  # fmt: skip
+
+    check(fim, "[PRE]#b.py\nB\n#a.py\np[SUF]s[MID]", snippets=(Snippet("b.py", "B\n"),))
+
+
+def test_a_document_without_a_path_has_no_header() -> None:
+    check(FIM, "[PRE]p[SUF]s[MID]", path="")
+
+
+def test_line_ends_are_those_of_the_training() -> None:
+    check(FIM, "[SEP]a.py\n[PRE]a\nb[SUF]\nc[MID]", prefix="a\r\nb", suffix="\rc")
+
+
+def test_a_snippet_that_does_not_fit_is_left_out_whole() -> None:
+    snippets = (Snippet("b.py", "B" * 500), Snippet("c.py", "C\n"))
+    segments = Segments(prefix="p", suffix="s", path="a.py", snippets=snippets)
+
+    assert "B" not in spell(render(segments, FIM, tokenize, 100))
+    assert "C" in spell(render(segments, FIM, tokenize, 100))
+
+
+LINES = st.lists(st.text(alphabet="ab é", max_size=30), max_size=80).map("\n".join)
+
+
+@given(prefix=LINES, suffix=LINES, n_room=st.integers(60, 400))
+def test_a_prompt_fits_its_room_and_keeps_what_is_nearest(
+    prefix: str, suffix: str, n_room: int
+) -> None:
+    prompt = render(Segments(prefix=prefix, suffix=suffix, path="a.py"), FIM, tokenize, n_room)
+    begin, end = prompt.index(PRE), prompt.index(SUF)
+
+    assert len(prompt) <= n_room
+    assert prefix.encode().endswith(bytes(prompt[begin + 1 : end]))
+    assert suffix.encode().startswith(bytes(prompt[end + 1 : -1]))
+
+
+@given(prefix=LINES, typed=st.text(alphabet="ab\n", min_size=1, max_size=40))
+def test_typing_moves_nothing_but_at_a_step(prefix: str, typed: str) -> None:
+    fim = replace(FIM, layout="spm_v2")
+    prompts = [
+        render(Segments(prefix=prefix + typed[:n], suffix="s"), fim, tokenize, 300)
+        for n in range(len(typed) + 1)
+    ]
+    moved = [after[: len(before)] != before for before, after in pairwise(prompts)]
+
+    # A step frees more room than forty characters take.
+    assert sum(moved) <= 1

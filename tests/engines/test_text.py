@@ -1,0 +1,55 @@
+"""Bytes of tokens become whole characters, up to the first stop string."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabby_lsp.engines.llama.text import TextStream
+
+
+def stream(pieces: list[bytes], stop: tuple[str, ...] = ()) -> list[str]:
+    text = TextStream(stop)
+    shown = []
+    for piece in pieces:
+        shown.append(text.push(piece))
+        if text.is_stopped:
+            return shown
+    return [*shown, text.finish()]
+
+
+def test_a_character_cut_by_two_tokens_comes_whole() -> None:
+    first, second = "é".encode()[:1], "é".encode()[1:]
+
+    assert stream([b"caf" + first, second]) == ["caf", "é", ""]
+
+
+def test_half_a_character_at_the_end_is_marked() -> None:
+    assert stream(["é".encode()[:1]]) == ["", "\ufffd"]
+
+
+def test_a_stop_string_ends_the_text_before_it() -> None:
+    assert stream([b"a = 1", b"\nb", b"c"], stop=("\n",)) == ["a = 1", ""]
+
+
+def test_what_may_become_a_stop_string_is_held_back() -> None:
+    assert stream([b"x<", b"end", b">y"], stop=("<end>",)) == ["x", "", ""]
+    assert stream([b"x<", b"em>"], stop=("<end>",)) == ["x", "<em>", ""]
+
+
+@given(
+    text=st.text(alphabet="ab<e\n\u00e9\U0001f600"),
+    cuts=st.lists(st.integers(0, 200)),
+    stop=st.sampled_from([(), ("\n",), ("<e", "ab<"), ("é\n",)]),
+)
+def test_how_the_bytes_are_cut_makes_no_difference(
+    text: str, cuts: list[int], stop: tuple[str, ...]
+) -> None:
+    data = text.encode()
+    edges = sorted({0, len(data), *(cut for cut in cuts if cut <= len(data))})
+    pieces = [data[a:b] for a, b in pairwise(edges)]
+    ends = [index for string in stop if (index := text.find(string)) >= 0]
+
+    assert "".join(stream(pieces, stop)) == text[: min(ends, default=len(text))]

@@ -1,0 +1,113 @@
+"""Jobs run one after the other on one thread, and stop when nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from tabby_lsp.engines.llama.worker import Job, Worker
+
+
+class Flag:
+    """Stands for llama.cpp's abort flag: work that looks at it can be interrupted."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.worker = Worker(self.event.set, self.event.clear)
+
+    def work_until_interrupted(self, job: Job[str]) -> None:
+        job.emit("started")
+        self.event.wait(timeout=10)
+
+
+async def drain(job: Job[str]) -> list[str]:
+    results = []
+    while (result := await job.next()) is not None:
+        results.append(result)
+    return results
+
+
+def test_results_come_in_order_and_then_the_end() -> None:
+    async def run() -> list[str]:
+        flag = Flag()
+
+        def work(job: Job[str]) -> None:
+            job.emit("a")
+            job.emit("b")
+
+        job = Job(work)
+        flag.worker.submit(job)
+        return await drain(job)
+
+    assert asyncio.run(run()) == ["a", "b"]
+
+
+def test_an_error_reaches_whoever_waits() -> None:
+    async def run() -> None:
+        def fail(job: Job[str]) -> None:
+            raise ValueError("no")
+
+        flag = Flag()
+        job: Job[str] = Job(fail)
+        flag.worker.submit(job)
+        await job.next()
+
+    with pytest.raises(ValueError, match="no"):
+        asyncio.run(run())
+
+
+def test_a_running_job_is_interrupted_and_the_next_one_is_not() -> None:
+    async def run() -> list[str]:
+        flag = Flag()
+        first: Job[str] = Job(flag.work_until_interrupted)
+        second: Job[str] = Job(lambda job: job.emit(str(flag.event.is_set())))
+        flag.worker.submit(first)
+        assert await first.next() == "started"
+        flag.worker.submit(second)
+        flag.worker.cancel(first)
+        return await drain(second)
+
+    assert asyncio.run(run()) == ["False"]
+
+
+def test_a_job_cancelled_in_the_queue_never_runs() -> None:
+    async def run() -> list[str]:
+        flag = Flag()
+        ran: list[str] = []
+        first: Job[str] = Job(flag.work_until_interrupted)
+        second: Job[str] = Job(lambda job: ran.append("second"))
+        third: Job[str] = Job(lambda job: job.emit("third"))
+        for job in (first, second, third):
+            flag.worker.submit(job)
+        await first.next()
+        flag.worker.cancel(second)
+        flag.worker.cancel(first)
+        await drain(third)
+        return ran
+
+    assert asyncio.run(run()) == []
+
+
+def test_cancelling_what_is_done_interrupts_nobody() -> None:
+    async def run() -> bool:
+        flag = Flag()
+        job: Job[str] = Job(lambda job: job.emit("a"))
+        flag.worker.submit(job)
+        await drain(job)
+        flag.worker.cancel(job)
+        return flag.event.is_set()
+
+    assert asyncio.run(run()) is False
+
+
+def test_stop_interrupts_and_waits_for_the_thread() -> None:
+    async def run() -> bool:
+        flag = Flag()
+        job: Job[str] = Job(flag.work_until_interrupted)
+        flag.worker.submit(job)
+        await job.next()
+        return await asyncio.to_thread(flag.worker.stop, 5.0)
+
+    assert asyncio.run(run()) is True
