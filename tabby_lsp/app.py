@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
-from tabby_lsp.completion.cursor import Cursor
+from tabby_lsp.completion.cursor import Cursor, first_line, last_line
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.config import data_dir, state_dir
 from tabby_lsp.domain import Completion, Decision, Engine, EngineError, Outcome, Reason, Snippet
@@ -49,6 +49,11 @@ _STICKY_LINES = 12
 _QUERY_LINES_BEFORE, _QUERY_LINES_AFTER = 10, 8
 
 
+# What is larger was not written by hand (the limits asked for in yegappan/lsp#762, theia#2599).
+_MAX_DOCUMENT_CHARS = 5_000_000
+_MAX_LINE_CHARS = 5_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """A request for a completion, as the editor or the command line makes it."""
@@ -62,6 +67,7 @@ class Ask:
     character: int  # in the client's own units, for the record only
     prefix: str
     suffix: str
+    n_document_chars: int
     automatic: bool
     wait_s: float = 0  # for a newer request, before this one is taken up
     others: Sequence[OpenFile] = ()  # the other documents that are open, latest first
@@ -154,6 +160,8 @@ class App:
     async def _answer(self, ask: Ask, account: pipeline.Account) -> pipeline.Answer:
         if why_not := self.silence(ask.language, ask.path):
             return pipeline.Answer(None, why_not)
+        if ask.n_document_chars > _MAX_DOCUMENT_CHARS or _line_chars(ask) > _MAX_LINE_CHARS:
+            return pipeline.Answer(None, "too-large")
         if self.engine.status.state != "ready":
             return pipeline.Answer(None, "model-loading")
         settings = self.settings.completion
@@ -230,6 +238,10 @@ def _engine(settings: Settings) -> Engine:
         return LlamaEngine(settings.model, header, fim_of(header), settings.local)
     except EngineError as error:
         return AbsentEngine(settings.model, str(error))
+
+
+def _line_chars(ask: Ask) -> int:
+    return len(last_line(ask.prefix)) + len(first_line(ask.suffix))
 
 
 def _query(ask: Ask) -> str:

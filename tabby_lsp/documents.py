@@ -125,6 +125,12 @@ class Document:
             before = self._since(first_idx, line_idx, offset)
         return before[-n_before_chars:], self._after(line_idx, offset, n_after_chars)
 
+    def between(self, start: Position, end: Position) -> str:
+        """Give the text of one line from `start` to `end`; "" where they are not in order on one."""
+        start_idx, start_offset = self._locate(start)
+        end_idx, end_offset = self._locate(end)
+        return self._lines[end_idx][start_offset:end_offset] if start_idx == end_idx else ""
+
     def position_after(self, position: Position, n_chars: int) -> Position:
         """Move `n_chars` code points to the right, to the left where negative, within the line."""
         line_idx, offset = self._locate(position)

@@ -26,6 +26,7 @@ Reason = Literal[
     "code-after-cursor",
     "secret-on-line",
     "secret-file",
+    "too-large",
     "disabled",
     "language-disabled",
     "language-unknown-to-model",

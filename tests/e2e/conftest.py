@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.clients import VSCODE, initialize_params
+from tests.e2e.clients import VSCODE, Profile, initialize_params
 from tests.e2e.wire import Client, start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -30,12 +31,29 @@ def server(home: Path) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A server with its model loaded, for tests that keep to documents of their own."""
-    with start(tmp_path_factory.mktemp("ready")) as client:
-        root = tmp_path_factory.mktemp("workspace")
-        client.initialize(initialize_params(VSCODE, root=root))
-        client.open("untitled:first", "import os\n")
-        client.wait_ready()
-        client.close("untitled:first")
-        yield client
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Profile], Client]]:
+    """Gives a server with its model loaded, for tests that keep to documents of their own.
+
+    There is one for each kind of client.
+    """
+    clients: dict[str, Client] = {}
+    with contextlib.ExitStack() as stack:
+
+        def one(profile: Profile) -> Client:
+            if profile.name not in clients:
+                root = tmp_path_factory.mktemp("workspace")
+                client = stack.enter_context(start(tmp_path_factory.mktemp("home")))
+                client.initialize(initialize_params(profile, root=root))
+                client.open("untitled:first", "import os\n")
+                client.wait_ready()
+                client.close("untitled:first")
+                clients[profile.name] = client
+            return clients[profile.name]
+
+        yield one
+
+
+@pytest.fixture
+def ready(served: Callable[[Profile], Client]) -> Client:
+    """The server that believes it serves VSCode."""
+    return served(VSCODE)

@@ -33,6 +33,7 @@ from tests.e2e.wire import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.e2e.wire import Json
@@ -47,13 +48,12 @@ END_S = 2.0  # the promise is one second; the other is for a machine that does o
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
-def test_initialize_answers_with_what_the_server_can_do(profile: Profile, home: Path) -> None:
-    with start(home) as client:
-        result = client.call("initialize", initialize_params(profile, root=home))
-        client.notify("initialized", {})
-        client.inspect()
-    capabilities = result["capabilities"]
-    assert result["serverInfo"]["name"] == "tabby-lsp"
+def test_initialize_answers_with_what_the_server_can_do(
+    profile: Profile, served: Callable[[Profile], Client]
+) -> None:
+    client = served(profile)
+    capabilities = client.capabilities
+    assert client.greeting["serverInfo"]["name"] == "tabby-lsp"
     # lsp-mode reads an empty object as nil, that is as "cannot".
     assert isinstance(capabilities["inlineCompletionProvider"], dict)
     assert capabilities["inlineCompletionProvider"]
@@ -265,7 +265,7 @@ def test_a_living_editor_is_left_in_peace_and_ended_with(server: Client) -> None
     editor = subprocess.Popen(["sleep", "60"])
     try:
         server.initialize(initialize_params(process_id=editor.pid))
-        time.sleep(1.5)
+        time.sleep(1.2)
         server.inspect()
     finally:
         editor.kill()

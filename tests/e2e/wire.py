@@ -107,7 +107,7 @@ class Client:
         self.server_requests: list[Json] = []
         self.foreign: list[bytes] = []
         self.logged = bytearray()  # all that came on stderr
-        self.capabilities: Json = {}
+        self.greeting: Json = {}  # the result of initialize
         self._stdin = process.stdin
         self._stdout = process.stdout
         self._stderr = process.stderr
@@ -178,9 +178,15 @@ class Client:
 
     def initialize(self, params: Json) -> Json:
         """Shake hands and return the server's capabilities."""
-        self.capabilities = self.call("initialize", params)["capabilities"]
+        self.greeting = self.call("initialize", params)
         self.notify("initialized", {})
         return self.capabilities
+
+    @property
+    def capabilities(self) -> Json:
+        """What the server said it can do."""
+        capabilities: Json = self.greeting["capabilities"]
+        return capabilities
 
     def close_stdin(self) -> None:
         """Let the server see the end of its input."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types as lsp
 
 from tabby_lsp.app import Ask
+from tabby_lsp.completion.cursor import last_line
 from tabby_lsp.completion.outcomes import Shown
 from tabby_lsp.config import client_source, resolve, user_config_path
 from tabby_lsp.documents import Change, Document, Position, StaleVersion, canonical_uri, path_of
@@ -30,16 +32,12 @@ if TYPE_CHECKING:
 
     from pygls.lsp.server import LanguageServer
 
-    from tabby_lsp.app import App, Reply
+    from tabby_lsp.app import App
     from tabby_lsp.config import Settings, Source
     from tabby_lsp.documents import PositionEncoding
-    from tabby_lsp.domain import Completion
+    from tabby_lsp.domain import Completion, Decision
 
 logger = logging.getLogger(__name__)
-
-# Beyond these nobody writes by hand (the same limits as yegappan/lsp#762 and theia#2599 ask for).
-_MAX_DOCUMENT_CHARS = 5_000_000
-_MAX_LINE_CHARS = 20_000
 
 DID_ACCEPT = "tabby.didAccept"
 
@@ -138,7 +136,11 @@ class Session:
         """The items, none where there is nothing to say; None when a newer request came."""
         uri = canonical_uri(params.text_document.uri)
         answer = self._answer(uri, params)
-        return await self._newest.run((uri, lsp.TEXT_DOCUMENT_INLINE_COMPLETION), answer)
+        try:
+            return await self._newest.run((uri, lsp.TEXT_DOCUMENT_INLINE_COMPLETION), answer)
+        except Exception:
+            logger.exception("no completion: a fault of tabby-lsp itself")
+            return lsp.InlineCompletionList(items=[])
 
     def accepted(self, suggestion_id: object) -> None:
         """The client says that a suggestion was taken; it may say so twice, or of a part."""
@@ -159,24 +161,44 @@ class Session:
         document, app = self._documents.get(uri), self.app
         if document is None or app is None:
             return nothing
-        automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
         position = document.clamp(Position(params.position.line, params.position.character))
-        ask = self._ask(app, document, position, automatic)
-        if ask is None:
-            return nothing
+        selected = self._selected(document, position, params.context.selected_completion_info)
+        ask = self._ask(app, document, position, params.context.trigger_kind, selected)
         self._load_for(document)
         self._explain_silence(app, document)
         reply = await app.complete(ask)
         if reply.completion is None:
             return nothing
-        suggestion_id = _follow(app, uri, ask, reply, document)
+        completion = replace(reply.completion, text=selected + reply.completion.text)
+        suggestion_id = _follow(app, uri, ask, completion, reply.decision, document)
         return lsp.InlineCompletionList(
-            items=[_item(document, position, reply.completion, suggestion_id)]
+            items=[_item(document, position, completion, suggestion_id)]
         )
 
-    def _ask(self, app: App, document: Document, position: Position, automatic: bool) -> Ask | None:
-        if document.n_chars > _MAX_DOCUMENT_CHARS:
-            return None
+    def _selected(
+        self, document: Document, position: Position, info: lsp.SelectedCompletionInfo | None
+    ) -> str:
+        """What the entry that is selected in the open menu would add at the cursor.
+
+        The editor shows an item beside the menu only where it begins with that.
+        """
+        if info is None or not self._client.extends_selected_entry:
+            return ""
+        start, end = info.range.start, info.range.end
+        if (start.line, end.line) != (position.line, position.line):
+            return ""
+        typed = document.between(Position(start.line, start.character), position)
+        return info.text.removeprefix(typed) if info.text.startswith(typed) else ""
+
+    def _ask(
+        self,
+        app: App,
+        document: Document,
+        position: Position,
+        trigger_kind: lsp.InlineCompletionTriggerKind,
+        selected: str,
+    ) -> Ask:
+        automatic = trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
         context = app.settings.context
         prefix, suffix = document.windows(position, context.prefix_chars, context.suffix_chars)
         path = path_of(document.uri)
@@ -189,8 +211,9 @@ class Session:
             root=self._root_of(path),
             line=position.line,
             character=position.character,
-            prefix=prefix,
+            prefix=prefix + selected,
             suffix=suffix,
+            n_document_chars=document.n_chars,
             automatic=automatic,
             wait_s=self._wait_s(app) if automatic else 0,
             others=[_open_file(other) for other in others],
@@ -276,22 +299,24 @@ def _open_file(document: Document) -> OpenFile:
     )
 
 
-def _follow(app: App, uri: str, ask: Ask, reply: Reply, document: Document) -> str:
+def _follow(
+    app: App, uri: str, ask: Ask, completion: Completion, decision: Decision, document: Document
+) -> str:
     """From now on it is watched what becomes of the suggestion; its id."""
-    assert reply.completion is not None
+    before, _ = document.around(Position(ask.line, ask.character), len(ask.prefix), 0)
     shown = Shown(
         id=app.fates.next_id(),
         uri=uri,
         line=ask.line,
-        line_prefix=ask.prefix.rpartition("\n")[2],
-        text=reply.completion.text,
-        replaced=reply.completion.replaced,
+        line_prefix=last_line(before),
+        text=completion.text,
+        replaced=completion.replaced,
         language=ask.language,
-        model=reply.decision.model,
+        model=decision.model,
         is_automatic=ask.automatic,
     )
-    latency_ms = round(reply.decision.timings.total_ms)
-    is_from_cache = reply.decision.reason == "cached"
+    latency_ms = round(decision.timings.total_ms)
+    is_from_cache = decision.reason == "cached"
     return app.fates.shown(shown, latency_ms, is_from_cache, _reader(document))
 
 

@@ -1,0 +1,56 @@
+"""The starter model as the tests of this ring use it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tabby_lsp
+from tabby_lsp.config import LocalSettings
+from tabby_lsp.domain import GenerationRequest, Piece, Segments, Timings
+from tabby_lsp.engines.llama.engine import LlamaEngine
+from tabby_lsp.models.families import fim_of
+from tabby_lsp.models.gguf import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+PATH = next((Path(tabby_lsp.__file__).parent / "models" / "starter").glob("*.gguf"))
+# Real code that no model was trained on.
+SOURCE = Path(__file__).with_name("test_engine.py").read_text("utf-8")
+
+
+def run(work: Callable[[LlamaEngine], Awaitable[Result]]) -> Result:
+    """Give the work an engine with the starter loaded, and close it afterwards."""
+
+    async def with_engine() -> Result:
+        header = read_header(PATH)
+        engine = LlamaEngine("starter", header, fim_of(header), LocalSettings())
+        try:
+            await engine.load()
+            return await work(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(with_engine())
+
+
+def request(
+    prefix: str, suffix: str = "\n", max_tokens: int = 24, stop: tuple[str, ...] = ("\n",)
+) -> GenerationRequest:
+    segments = Segments(prefix=prefix, suffix=suffix, path="shop/cart.py", language="python")
+    return GenerationRequest(segments, max_tokens, stop)
+
+
+async def answer(engine: LlamaEngine, asked: GenerationRequest) -> tuple[str, Timings]:
+    """The whole text and what it cost."""
+    pieces: list[Piece] = []
+    async with aclosing(engine.complete(asked)) as stream:
+        async for piece in stream:
+            pieces.append(piece)
+    return "".join(piece.text for piece in pieces), pieces[-1].timings

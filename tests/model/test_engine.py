@@ -1,0 +1,176 @@
+"""llama.cpp with the starter model: nothing is read twice, and everything can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tabby_lsp.engines.llama.binding import Context, Model
+from tabby_lsp.engines.llama.growing import GrowingTokenizer
+from tabby_lsp.engines.llama.layout import render
+from tabby_lsp.models.families import fim_of
+from tabby_lsp.models.gguf import read_header
+from tests.model.starter import PATH, SOURCE, answer, request, run
+
+if TYPE_CHECKING:
+    from tabby_lsp.domain import Timings
+    from tabby_lsp.engines.llama.engine import LlamaEngine
+
+CLASS = "class Point:\n    def __init__(self, width, height):\n        self.width = width\n"
+
+
+def test_it_knows_what_every_python_model_knows() -> None:
+    async def work(engine: LlamaEngine) -> str:
+        return (await answer(engine, request(CLASS + "        self.height")))[0]
+
+    assert run(work) == " = height"
+
+
+def test_a_typed_character_costs_a_token_or_two() -> None:
+    """As many as change when the text is tokenized anew, which is mostly one."""
+
+    async def work(engine: LlamaEngine) -> list[Timings]:
+        typed = "        self.height = height * 2"
+        return [
+            (await answer(engine, request(CLASS + typed[:n])))[1] for n in range(1, len(typed) + 1)
+        ]
+
+    costs = [timings.n_evaluated_tokens for timings in run(work)[1:]]
+
+    assert sorted(costs)[len(costs) // 2] <= 1
+    assert max(costs) <= 4
+
+
+def test_prompt_tokens_are_reused_or_evaluated() -> None:
+    async def work(engine: LlamaEngine) -> list[Timings]:
+        return [(await answer(engine, request(SOURCE[:n])))[1] for n in (500, 800, 300, 900)]
+
+    for timings in run(work):
+        assert timings.n_prompt_tokens == timings.n_reused_tokens + timings.n_evaluated_tokens
+        assert timings.n_evaluated_tokens > 0
+
+
+def test_what_was_read_before_gives_the_same_answer_as_a_cold_prompt() -> None:
+    """60 places in one file, visited in random order with a warm cache, then each cold."""
+    rng = random.Random("equal")
+    places = [rng.randint(100, len(SOURCE) - 1) for _ in range(60)]
+
+    async def warm(engine: LlamaEngine) -> list[str]:
+        asked = (request(SOURCE[:place], SOURCE[place:]) for place in places)
+        return [(await answer(engine, each))[0] for each in asked]
+
+    async def cold(engine: LlamaEngine) -> list[str]:
+        answers = []
+        for place in places:
+            await answer(engine, request("\x00", "\x00", max_tokens=1))  # shares nothing with it
+            answers.append((await answer(engine, request(SOURCE[:place], SOURCE[place:])))[0])
+        return answers
+
+    same = [a == b for a, b in zip(run(warm), run(cold), strict=True)]
+
+    # Batches of other sizes round otherwise, so that a tie may fall the other way.
+    assert sum(same) >= 59
+
+
+def test_a_prompt_can_be_stopped_while_it_is_read_and_what_was_read_is_kept() -> None:
+    async def work(engine: LlamaEngine) -> tuple[float, Timings]:
+        asked = request(SOURCE[:3000], SOURCE[3000:], max_tokens=1)
+        stream = engine.complete(asked)
+        first = asyncio.ensure_future(anext(stream))
+        while engine.status.n_evaluated_total == 0 and not first.done():
+            await asyncio.sleep(0.02)
+            first.cancel()
+        cancelled_s = time.perf_counter()
+        while engine.status.n_evaluated_total == 0:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)
+        idle_s = time.perf_counter() - cancelled_s
+        await stream.aclose()
+        return idle_s, (await answer(engine, asked))[1]
+
+    idle_s, timings = run(work)
+
+    # Not a speed: the whole prompt would take some ten times as long on the same machine.
+    assert idle_s < 1
+    assert 0 < timings.n_reused_tokens < timings.n_prompt_tokens
+
+
+def test_generation_stops_when_nobody_listens() -> None:
+    async def work(engine: LlamaEngine) -> int:
+        stream = engine.complete(request(SOURCE[:1000], max_tokens=400, stop=()))
+        n_pieces = 0
+        async for _ in stream:
+            n_pieces += 1
+            if n_pieces == 3:
+                break
+        await stream.aclose()
+        await answer(engine, request("import ", max_tokens=1))
+        return engine.status.n_generated_total
+
+    assert run(work) < 50
+
+
+def test_many_are_stopped_at_random_moments_and_the_last_is_answered() -> None:
+    rng = random.Random("stop")
+
+    async def work(engine: LlamaEngine) -> str:
+        for _ in range(60):
+            place = rng.randint(200, len(SOURCE))
+            task = asyncio.ensure_future(answer(engine, request(SOURCE[:place], max_tokens=48)))
+            await asyncio.sleep(rng.random() * 0.03)
+            task.cancel()
+        return (await answer(engine, request(CLASS + "        self.height")))[0]
+
+    assert run(work) == " = height"
+
+
+def test_control_tokens_in_a_text_are_text() -> None:
+    model, fim = Model(PATH), fim_of(read_header(PATH))
+    tokens = model.tokenize("<fim_prefix><file_sep><|endoftext|>")
+
+    assert not {fim.prefix, fim.suffix, fim.middle, *fim.end_tokens} & set(tokens)
+    assert b"".join(map(model.piece, tokens)) == b"<fim_prefix><file_sep><|endoftext|>"
+    model.close()
+
+
+def test_long_whitespace_tokens_survive() -> None:
+    model = Model(PATH)
+    text = "\n" + 40 * " " + "x = 1\n" + 60 * "\t"
+
+    assert b"".join(map(model.piece, model.tokenize(text))) == text.encode()
+    model.close()
+
+
+def test_a_growing_text_has_the_tokens_of_the_whole() -> None:
+    model = Model(PATH)
+    growing = GrowingTokenizer(model.tokenize)
+    for n in range(0, len(SOURCE), 37):
+        assert growing(SOURCE[:n]) == model.tokenize(SOURCE[:n])
+    model.close()
+
+
+def test_a_prompt_of_the_starter_is_what_its_card_says() -> None:
+    model, header = Model(PATH), read_header(PATH)
+    prompt = render(request("def f():\n    ").segments, fim_of(header), model.tokenize, 900)
+    spelled = [6, *model.tokenize("shop/cart.py\n"), 1, 3, *model.tokenize("\n"), 2]
+
+    assert prompt == [*spelled, *model.tokenize("def f():\n    ")]
+    model.close()
+
+
+def test_logits_after_reading_in_parts_are_those_of_reading_at_once() -> None:
+    model = Model(PATH)
+    tokens = model.tokenize(SOURCE[:1500])
+    whole, parts = (Context(model, 1024, 64, 1) for _ in range(2))
+    whole.evaluate(tokens)
+    for start in range(0, len(tokens), 50):
+        parts.evaluate(tokens[start : start + 50])
+
+    assert np.abs(whole.logits() - parts.logits()).max() < 0.01
+    assert int(whole.logits().argmax()) == int(parts.logits().argmax())
+    for context in (whole, parts):
+        context.close()
+    model.close()
