@@ -193,8 +193,8 @@ class App:
             ask.path, ask.root, ask.language, ask.others, _GATHER_TIMEOUT_S
         )
         candidates = [SourceText(path, texts) for path, texts in found.files]
-        snippets = best_snippets(
-            _query(ask), candidates, context.max_snippets, context.snippet_chars
+        snippets = await asyncio.to_thread(
+            best_snippets, _query(ask), candidates, context.max_snippets, context.snippet_chars
         )
         if found.is_complete:
             self._sticky[ask.uri] = (ask.line, snippets)

@@ -126,7 +126,7 @@ class Document:
         return before[-n_before_chars:], self._after(line_idx, offset, n_after_chars)
 
     def between(self, start: Position, end: Position) -> str:
-        """Give the text of one line from `start` to `end`; "" where they are not in order on one."""
+        """Give the text of a line from `start` to `end`; "" where that is not within a line."""
         start_idx, start_offset = self._locate(start)
         end_idx, end_offset = self._locate(end)
         return self._lines[end_idx][start_offset:end_offset] if start_idx == end_idx else ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.index.chunks import chunks
 from tabby_lsp.index.files import is_ignored, sibling_files
-from tabby_lsp.index.sources import SourceCache
+from tabby_lsp.index.sources import MAX_FILE_BYTES, SourceCache
 from tabby_lsp.languages import family_of, language_of
 from tabby_lsp.secrets import is_secret_path
 
@@ -76,7 +76,9 @@ class Neighbours:
                     known = await asyncio.wait_for(asyncio.shield(reading), wait_s)
         if known is None:
             return Surroundings((), is_complete=False)
-        return Surroundings(tuple(_files(known, root, others)), is_complete=True)
+        texts = list(_texts(known, root, others))
+        # Cutting a long file takes tens of milliseconds, which the event loop has not.
+        return Surroundings(await asyncio.to_thread(_cut, texts), is_complete=True)
 
     def saved(self, path: Path) -> None:
         """A file was saved: everything that was read in its neighbourhood is read again."""
@@ -107,22 +109,26 @@ class Neighbours:
         )
 
 
-def _files(
+def _texts(
     known: _OnDisk, root: Path, others: Sequence[OpenFile]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+) -> Iterator[tuple[str, str, str]]:
+    """Path, text and language of every file that may be used."""
     open_paths = {other.path for other in others}
     for other in others:
-        if other.path is None or not (
-            other.path in known.ignored or is_secret_path(str(other.path))
-        ):
-            yield _name(other.path, root), _texts(other.read(), other.language)
+        is_hidden = other.path in known.ignored or is_secret_path(str(other.path or ""))
+        text = "" if is_hidden else other.read()
+        if 0 < len(text) <= MAX_FILE_BYTES:
+            yield _name(other.path, root), text, other.language
     for path, text in known.siblings:
         if path not in open_paths:
-            yield _name(path, root), _texts(text, language_of(path.name))
+            yield _name(path, root), text, language_of(path.name)
 
 
-def _texts(text: str, language: str) -> tuple[str, ...]:
-    return tuple(chunk.text for chunk in chunks(text, language))
+def _cut(texts: list[tuple[str, str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(
+        (name, tuple(chunk.text for chunk in chunks(text, language)))
+        for name, text, language in texts
+    )
 
 
 def _name(path: Path | None, root: Path) -> str:

@@ -17,7 +17,7 @@ from tests.e2e.questions import (
     last_decision,
     line_rests,
 )
-from tests.e2e.reference import line_spans, position_at
+from tests.e2e.reference import drawn, line_spans, position_at
 from tests.e2e.wire import (
     AUTOMATIC,
     INLINE_COMPLETION,
@@ -83,6 +83,29 @@ def test_positions_inside_a_line_keep_what_stands_right_of_them(ready: Client) -
             for item in ready.complete("untitled:inside", cursor, kind=kind):
                 check_drawable(item, SOURCE, cursor, "utf-16", ready)
     ready.close("untitled:inside")
+
+
+CLOSERS = (
+    "def area(width, height):\n    return max(width, hei║)\n",
+    "def area(width, height):\n    return max(║)\n",
+    "names = ['left', 'right']\nfor index in range(len(║)):\n    print(names[index])\n",
+    "names = ['left', 'right']\nfor name in names:\n    print(names[║])\n",
+    "def first(items, default=None):\n    if items:\n        return items[║]\n",
+    "import os\n\nhome = os.path.join(os.path.dirname(║))\n",
+    "def show(name):\n    print('name', ║)\n\nshow('x')\n",
+    "class A:\n    def __init__(self║):\n        self.width = width\n",
+)
+
+
+def test_closers_right_of_the_cursor_are_kept_or_found_again(ready: Client) -> None:
+    n_answered = 0
+    for number, marked in enumerate(CLOSERS):
+        text, at = drawn(marked)
+        cursor = position_at(text, at, "utf-16")
+        for item in ask_once(ready, f"untitled:closers{number}", text, cursor):
+            check_drawable(item, text, cursor, "utf-16", ready)
+            n_answered += 1
+    assert n_answered >= len(CLOSERS) / 2
 
 
 @pytest.mark.parametrize("opened", ["file://", "untitled:Untitled-1", "file:///no/such/dir/a.py"])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.questions import SOURCE, START, check_drawable, constructor, last_decision
 from tests.e2e.reference import offset_at, position_at
-from tests.e2e.wire import AUTOMATIC
+from tests.e2e.wire import AUTOMATIC, RefusedError
 
 if TYPE_CHECKING:
     from tests.e2e.wire import Client, Json
+
+INVALID_PARAMS = -32602
 
 COUNTS = ("n_prompt_tokens", "n_reused_tokens", "n_evaluated_tokens", "n_generated_tokens")
 TIMES = ("queue_ms", "prefill_ms", "decode_ms", "total_ms")
@@ -128,6 +132,15 @@ def test_inspect_filters_and_limits(ready: Client) -> None:
     assert ready.execute("tabby.inspect")["documents"]
     for uri in ("untitled:f1", "untitled:f2"):
         ready.close(uri)
+
+
+@pytest.mark.parametrize(
+    "argument", ["text", 5, [], {"uri": 5}, {"n": "all"}, {"n": -1}, {"prompt": "yes"}], ids=str
+)
+def test_inspect_refuses_what_it_does_not_understand(argument: object, ready: Client) -> None:
+    with pytest.raises(RefusedError) as refused:
+        ready.execute("tabby.inspect", argument)
+    assert refused.value.code == INVALID_PARAMS
 
 
 def test_inspect_shows_the_segments_when_asked(ready: Client) -> None:

@@ -142,6 +142,7 @@ def test_unknown_notifications_and_stray_answers_are_ignored(plain: Client) -> N
         ("workspace/executeCommand", None),
         ("workspace/executeCommand", {}),
         ("workspace/executeCommand", {"command": 5}),
+        ("workspace/executeCommand", {"command": "tabby.noSuchCommand"}),
         ("workspace/executeCommand", {"command": "tabby.inspect", "arguments": 5}),
         (INLINE_COMPLETION, None),
         (INLINE_COMPLETION, {}),

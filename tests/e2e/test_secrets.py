@@ -117,14 +117,13 @@ def told(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
     before = set(shop.rglob("*"))
     with start(home, "--stdio", f"--log-file={log}") as client:
         client.initialize(initialize_params(NEOVIM_0_12, root=shop))
-        uri = (shop / "shop/orders.py").as_uri()
-        client.open(uri, ORDERS)
+        client.open((shop / "shop/orders.py").as_uri(), ORDERS)
         client.wait_ready()
-        answers = ask_everywhere(client, uri)
+        answers = ask_everywhere(client, (shop / "shop/orders.py").as_uri())
         for path in (".env", "shop/secrets.yaml", "shop/github.py", *IGNORED_FILES):
             client.open((shop / path).as_uri(), (shop / path).read_text())
-        client.change(uri, 2, {"text": "import decimal\n" + ORDERS})
-        answers += ask_everywhere(client, uri)
+        client.open((shop / "shop/returns.py").as_uri(), ORDERS)
+        answers += ask_everywhere(client, (shop / "shop/returns.py").as_uri())
         decisions = client.inspect(prompt=True, n=1000)["decisions"]
         client.call("shutdown")
         client.notify("exit")
@@ -165,6 +164,34 @@ def test_a_file_with_a_secret_name_gives_nothing(name: str, told: dict[str, str]
 @pytest.mark.parametrize("path", IGNORED_FILES)
 def test_a_file_that_git_ignores_gives_nothing(path: str, told: dict[str, str]) -> None:
     check_untold(told, marker(path))
+
+
+def segments_of(client: Client, uri: str, text: str, line: int) -> str:
+    """What goes to the engine when ghost text is asked for at the end of a line."""
+    client.open(uri, text)
+    client.complete(uri, {"line": line, "character": 10_000})
+    (decision,) = client.inspect(uri=uri, prompt=True)["decisions"]
+    client.close(uri)
+    return json.dumps(decision["segments"])
+
+
+AREA = "\n\ndef area(width, height):\n    return width * \n\n\n"
+
+
+def test_secrets_of_the_document_itself_stay_out_of_the_segments(ready: Client) -> None:
+    above = [f'{name} = "{secret}"\n' for name, secret in SECRETS.items() if "KEY" not in secret]
+    below = [f'{name} = "{secret}"\n' for name, secret in SECRETS.items()]
+    text = "".join([*above, AREA, *below])
+    segments = segments_of(ready, "untitled:secrets", text, len(above) + 3)
+    assert "area(width, height)" in segments
+    check_untold({"segments": segments, "log": ready.logged.decode()}, *SECRETS.values())
+
+
+def test_code_about_keys_hides_nothing_but_keys(ready: Client) -> None:
+    """The first line of a key is no key: what stands below it is still told."""
+    header = "-----BEGIN RSA " + "PRIVATE KEY-----"
+    text = f'def is_key(text):\n    return text.startswith("{header}")\n{AREA}'
+    assert "area(width, height)" in segments_of(ready, "untitled:keys", text, 5)
 
 
 def test_the_workspace_is_left_as_it_was(told: dict[str, str]) -> None:

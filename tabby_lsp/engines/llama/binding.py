@@ -118,8 +118,8 @@ class Context:
         parameters.n_ubatch = n_ubatch
         parameters.n_threads = parameters.n_threads_batch = n_threads
         if not self._api.llama_supports_gpu_offload():
-            # On a processor it is no faster, and what it computes depends on how the prompt was cut:
-            # logits move by 0.13 instead of 0.001 (docs/log.md, 2026-11-21).
+            # On a processor it is no faster, and what it computes depends on how the prompt was
+            # cut: logits move by 0.13 instead of 0.001 (docs/log.md, 2026-11-21).
             parameters.flash_attn_type = self._api.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.handle = self._api.llama_init_from_model(model.handle, parameters)
         if not self.handle:

@@ -1,0 +1,107 @@
+"""A request gets the open files and those near it on disk, and never waits long for them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from typing import TYPE_CHECKING
+
+from tabby_lsp.index.neighbours import Neighbours, OpenFile, Surroundings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A_SECOND = 5.0  # of patience, on a slow machine
+
+
+def around(folder: Path, *others: OpenFile, wait_s: float = A_SECOND) -> Surroundings:
+    return asyncio.run(Neighbours().around(folder / "main.py", folder, "python", others, wait_s))
+
+
+def opened(path: Path | None, text: str, language: str = "python") -> OpenFile:
+    return OpenFile(path=path, language=language, read=lambda: text)
+
+
+def names(found: Surroundings) -> list[str]:
+    return [name for name, _ in found.files]
+
+
+def test_open_files_stand_before_those_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "disk.py").write_text("x = 1\n")
+
+    found = around(tmp_path, opened(tmp_path / "lib" / "open.py", "y = 2\n"))
+
+    assert names(found) == ["lib/open.py", "disk.py"]
+    assert found.is_complete
+
+
+def test_of_a_file_that_is_open_the_editors_text_counts(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("old = 1\n")
+
+    found = around(tmp_path, opened(tmp_path / "a.py", "new = 1\n"))
+
+    assert found.files == (("a.py", ("new = 1\n",)),)
+
+
+def test_other_languages_are_left_out(tmp_path: Path) -> None:
+    assert names(around(tmp_path, opened(tmp_path / "a.js", "let x\n", "javascript"))) == []
+
+
+def test_an_open_file_that_git_ignores_is_left_out(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text("private.py\n")
+
+    found = around(
+        tmp_path, opened(tmp_path / "private.py", "x = 1\n"), opened(tmp_path / "b.py", "y = 1\n")
+    )
+
+    assert names(found) == ["b.py"]
+
+
+def test_an_open_file_whose_name_says_secret_is_left_out(tmp_path: Path) -> None:
+    assert names(around(tmp_path, opened(tmp_path / ".env", "x = 1\n"))) == []
+
+
+def test_a_document_that_is_no_file_may_be_used(tmp_path: Path) -> None:
+    assert names(around(tmp_path, opened(None, "x = 1\n"))) == ["untitled"]
+
+
+def test_a_huge_open_file_is_left_out(tmp_path: Path) -> None:
+    assert names(around(tmp_path, opened(tmp_path / "a.py", "x = 1\n" * 100_000))) == []
+
+
+def test_a_slow_disk_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "disk.py").write_text("x = 1\n")
+
+    found = around(tmp_path, opened(tmp_path / "a.py", "y = 1\n"), wait_s=0)
+
+    assert found == Surroundings((), is_complete=False)
+
+
+def test_what_came_too_late_is_there_for_the_next_request(tmp_path: Path) -> None:
+    (tmp_path / "disk.py").write_text("x = 1\n")
+
+    async def twice() -> Surroundings:
+        neighbours = Neighbours()
+        path = tmp_path / "main.py"
+        await neighbours.around(path, tmp_path, "python", (), 0)
+        # Whoever waits joins the reading that is going on.
+        await neighbours.around(path, tmp_path, "python", (), A_SECOND)
+        (tmp_path / "disk.py").unlink()
+        return await neighbours.around(path, tmp_path, "python", (), 0)
+
+    assert names(asyncio.run(twice())) == ["disk.py"]
+
+
+def test_a_saved_file_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "disk.py").write_text("x = 1\n")
+
+    async def saved() -> Surroundings:
+        neighbours = Neighbours()
+        path = tmp_path / "main.py"
+        await neighbours.around(path, tmp_path, "python", (), A_SECOND)
+        (tmp_path / "disk.py").write_text("changed = 22\n")
+        neighbours.saved(tmp_path / "disk.py")
+        return await neighbours.around(path, tmp_path, "python", (), A_SECOND)
+
+    assert asyncio.run(saved()).files == (("disk.py", ("changed = 22\n",)),)
