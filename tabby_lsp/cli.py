@@ -30,14 +30,14 @@ examples:
 """
 
 _USAGE_ERROR = 2
+_ABOUT = ("--version", "-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0, 1 where something is wrong, 2 for a wrong call."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
-    is_command = bool(arguments) and arguments[0] in _COMMANDS
-    if not is_command and not {"--version", "-h", "--help"} & set(arguments):
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in _ABOUT):
         arguments.insert(0, "lsp")
     # Editors add flags of their own to a language server, such as --clientProcessId=N.
     parsed, unknown = parser.parse_known_args(arguments)

@@ -1,0 +1,140 @@
+"""The commands, as a person types them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tabby_lsp
+from tests.e2e.wire import isolated_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CODE = (
+    "class Point:\n"
+    "    def __init__(self, width, height):\n"
+    "        self.width = width\n"
+    "        self.height\n"
+    "\n"
+    "    def area(self):\n"
+    "        return self.width * self.height\n"
+)
+
+
+def tabby(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tabby_lsp", *arguments],
+        env=isolated_environment(home) | variables,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=home,
+    )  # fmt: skip
+
+
+def complete(home: Path, text: str, place: str) -> dict[str, Any]:
+    path = home / "point.py"
+    path.write_bytes(text.encode())
+    run = tabby(home, "complete", f"{path}:{place}", "--json")
+    assert run.returncode == 0, run.stderr
+    answer: dict[str, Any] = json.loads(run.stdout)
+    return answer
+
+
+def test_a_completion_is_printed(home: Path) -> None:
+    (home / "point.py").write_text(CODE)
+    run = tabby(home, "complete", "point.py:4:20")
+
+    assert (run.stdout, run.returncode) == (" = height\n", 0)
+
+
+def test_as_json_it_says_what_it_replaces_and_what_it_cost(home: Path) -> None:
+    answer = complete(home, CODE, "4:20")
+    place = {"line": 3, "character": 19}
+    timings = answer["timings"]
+
+    assert answer["text"] == " = height"
+    assert answer["range"] == {"start": place, "end": place}
+    assert timings["n_prompt_tokens"] == timings["n_reused_tokens"] + timings["n_evaluated_tokens"]
+    assert timings["n_generated_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [(CODE.replace("\n", "\r\n"), "4:20"), ("x = '😀'\n" + CODE, "5:20")],
+    ids=["CRLF", "after an emoji"],
+)
+def test_put_in_place_it_is_python(home: Path, text: str, place: str) -> None:
+    answer = complete(home, text, place)
+    lines = text.splitlines(keepends=True)
+    start, end = answer["range"]["start"], answer["range"]["end"]
+    line = lines[start["line"]]
+    lines[start["line"]] = line[: start["character"]] + answer["text"] + line[end["character"] :]
+
+    assert answer["text"] == " = height"
+    ast.parse("".join(lines))
+
+
+def test_nothing_to_suggest_is_no_error(home: Path) -> None:
+    (home / "notes.md").write_text("# Notes\n")
+    run = tabby(home, "complete", "notes.md:1:8")
+
+    assert (run.stdout, run.returncode) == ("", 0)
+    assert "language-unknown-to-model" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["complete", "absent.py:1:1"], "absent.py cannot be read"),
+        (["complete", "point.py"], "FILE:LINE:COL"),
+        (["complete", "point.py:0:1"], "counted from 1"),
+        (["complete", "point.py:99:1"], "the nearest place is"),
+        (["complete", "point.py:1:99"], "the nearest place is 1:13"),
+        (["complet", "point.py:1:1"], "invalid choice: 'complet'"),
+        (["complete", "point.py:1:1", "--jason"], "--jason"),
+        (["stats", "--config", "absent.toml"], "absent.toml"),
+        (["complete", "point.py:1:1", "--log-level", "loud"], "loud"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong(home: Path, arguments: list[str], words: str) -> None:
+    (home / "point.py").write_text(CODE)
+    run = tabby(home, *arguments)
+
+    assert run.returncode == 2
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr
+    assert run.stdout == ""
+
+
+def test_a_wrong_setting_is_named_with_its_source(home: Path) -> None:
+    run = tabby(home, "stats", TABBY_LSP_COMPLETION_MAX_TOKENS="many")
+
+    assert run.returncode == 2
+    assert "TABBY_LSP_COMPLETION_MAX_TOKENS" in run.stderr
+
+
+def test_the_version_is_told(home: Path) -> None:
+    assert tabby(home, "--version").stdout == f"tabby-lsp {tabby_lsp.__version__}\n"
+
+
+def test_the_doctor_finds_everything_in_order(home: Path) -> None:
+    run = tabby(home, "doctor", "--json")
+    findings = json.loads(run.stdout)
+
+    assert run.returncode == 0
+    assert {finding["verdict"] for finding in findings} == {"OK"}
+    assert "completion" in [finding["name"] for finding in findings]
+
+
+def test_the_demonstration_saves_keys_without_a_terminal(home: Path) -> None:
+    run = tabby(home, "demo")
+
+    assert run.returncode == 0, run.stderr
+    assert "characters written with" in run.stdout
+    assert int(re.findall(r"(\d+) suggestions taken", run.stdout)[0]) > 0
+    assert "\x1b" not in run.stdout
