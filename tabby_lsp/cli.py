@@ -170,8 +170,8 @@ def _log_to(resolved: Resolved) -> None:
         handlers.append(logging.FileHandler(log.file, encoding="utf-8", delay=True))
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=level, handlers=handlers, format=form)
-    # pygls writes whole messages, and so the user's code, at INFO.
-    logging.getLogger("pygls").setLevel(max(level, logging.WARNING))
+    # pygls writes whole messages, and so the user's code, at INFO; errors it writes come to us too.
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(max(level, logging.INFO))
 
 

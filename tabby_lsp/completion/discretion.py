@@ -17,8 +17,13 @@ _N_BLOCKS_KEPT = 512
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 # The name that a value is given to; what comes after it is the secret.
 _NAME = re.compile(r"\s*[^=:(\"']*[=:(]?\s*")
-# From its first line to its last, or to where the window ends.
-_PRIVATE_KEY = re.compile(r"-----BEGIN[^-\n]{0,40}PRIVATE KEY.*?(?:-----END[^\n]*|\Z)", re.DOTALL)
+# What stands below its first line: lines of base64, those that say how it is encrypted, the last
+# line. The window may end, or begin, in the middle of it.
+_KEY_LINE = r"[ \t\"'+]*(?:[A-Za-z0-9+/]{1,}={0,2}|[A-Z][\w-]{3,20}: [^\n]{1,80})?"
+_PRIVATE_KEY = re.compile(
+    rf"-----BEGIN[^-\n]{{0,40}}PRIVATE KEY[^\n]*(?:\r?\n{_KEY_LINE}[ \t\"',+\\n]*(?=\r?\n|\Z))*"
+    r"(?:\r?\n[^\n]{0,20}-----END[^\n]*)?"
+)
 
 
 def without_secrets(text: str) -> str:

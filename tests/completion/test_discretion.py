@@ -39,6 +39,13 @@ def test_a_private_key_that_the_window_cuts_off_is_hidden_too() -> None:
     check("a\n-----BEGIN PRIVATE KEY-----\nMIIEow\nabc", "a\n\n\n")
 
 
+def test_code_below_the_mention_of_a_key_is_kept() -> None:
+    check(
+        'if text.startswith("-----BEGIN PRIVATE KEY-----"):\n    return parse(text)\n',
+        'if text.startswith("\n    return parse(text)\n',
+    )
+
+
 def test_line_ends_are_kept() -> None:
     check(f'KEY = "{AWS}"\r\nx = 1\r\n', "KEY = ...\r\nx = 1\r\n")
 

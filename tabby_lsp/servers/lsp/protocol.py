@@ -32,6 +32,10 @@ _INVALID_PARAMS = -32602
 _NOT_INITIALIZED = -32002
 
 
+class RefusedByClient(Exception):
+    """The client answered a request of ours with an error."""
+
+
 class Documents(Protocol):
     """Whoever keeps the open documents."""
 
@@ -133,7 +137,10 @@ class TabbyProtocol(LanguageServerProtocol):
         if future is not None and not future.done():
             # Results stay plain JSON: the only ones we ask for are settings, which are checked
             # elsewhere.
-            future.set_result(message.get("result"))
+            if "error" in message:
+                future.set_exception(RefusedByClient(str(message["error"])[:200]))
+            else:
+                future.set_result(message["result"])
 
     def _structured(self, method: str, message: dict[str, Any]) -> Any:
         if method in (lsp.SHUTDOWN, lsp.EXIT):

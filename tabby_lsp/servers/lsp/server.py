@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
@@ -49,7 +50,10 @@ class TabbyLanguageServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Errors go to the log; pygls would open a popup for each."""
-        logger.error("a fault of tabby-lsp itself", exc_info=error.__cause__ or error)
+        if isinstance(error, JsonRpcInvalidParams):
+            logger.info("a request was refused: %s", error)
+        else:
+            logger.error("a fault of tabby-lsp itself", exc_info=error.__cause__ or error)
 
 
 def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLanguageServer:
@@ -92,7 +96,10 @@ def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLangua
 
     @server.command("tabby.inspect")
     def inspect(*arguments: Any) -> dict[str, Any]:
-        return session.inspect(arguments[0] if arguments else {})
+        try:
+            return session.inspect(arguments[0] if arguments else {})
+        except ValueError as error:
+            raise JsonRpcInvalidParams(str(error)) from error
 
     @server.command(DID_ACCEPT)
     def did_accept(*arguments: Any) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types as lsp
+
+from tabby_lsp.servers.lsp.protocol import RefusedByClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,28 +49,39 @@ class Voice:
         if workspace is None or not workspace.configuration:
             return None
         params = lsp.ConfigurationParams(items=[lsp.ConfigurationItem(section=_SECTION)])
-        results = await self._ask(lsp.WORKSPACE_CONFIGURATION, params)
+        try:
+            results = await self._ask(lsp.WORKSPACE_CONFIGURATION, params)
+        except (TimeoutError, RefusedByClient):
+            return None
         return results[0] if isinstance(results, list) and results else None
 
     @asynccontextmanager
     async def progress(self, title: str) -> AsyncIterator[None]:
-        """Show that something takes its time, where the client can show it."""
-        token = str(uuid.uuid4())
-        window = self._server.client_capabilities.window
-        is_shown = window is not None and bool(window.work_done_progress)
-        if is_shown:
-            params = lsp.WorkDoneProgressCreateParams(token=token)
-            creation = asyncio.ensure_future(
-                self._ask(lsp.WINDOW_WORK_DONE_PROGRESS_CREATE, params)
-            )
-            # In order on the wire; a client that does not answer must not hold up the work.
-            self._report(token, lsp.WorkDoneProgressBegin(title=title, cancellable=False))
+        """Show that something takes its time, where the client can and wants to show it.
+
+        The work does not wait for the client.
+        """
+        beginning = asyncio.ensure_future(self._begin_progress(title))
         try:
             yield
         finally:
-            if is_shown:
-                await creation
+            token = await beginning
+            if token is not None:
                 self._report(token, lsp.WorkDoneProgressEnd())
+
+    async def _begin_progress(self, title: str) -> str | None:
+        """The token of what is shown from now on; None where the client shows nothing."""
+        window = self._server.client_capabilities.window
+        if window is None or not window.work_done_progress:
+            return None
+        token = str(uuid.uuid4())
+        params = lsp.WorkDoneProgressCreateParams(token=token)
+        try:
+            await self._ask(lsp.WINDOW_WORK_DONE_PROGRESS_CREATE, params)
+        except (TimeoutError, RefusedByClient):
+            return None
+        self._report(token, lsp.WorkDoneProgressBegin(title=title, cancellable=False))
+        return token
 
     def _report(self, token: str, value: object) -> None:
         self._server.protocol.notify(lsp.PROGRESS, lsp.ProgressParams(token=token, value=value))
@@ -81,8 +94,7 @@ class Voice:
         self._server.window_show_message(lsp.ShowMessageParams(type=kind, message=message))
 
     async def _ask(self, method: str, params: object) -> Any:
+        """The client's answer. Raises TimeoutError and RefusedByClient."""
         future = asyncio.wrap_future(self._server.protocol.send_request(method, params))
-        with suppress(TimeoutError):
-            # Shielded: pygls fails when a future of its own is cancelled (pygls#621).
-            return await asyncio.wait_for(asyncio.shield(future), _ANSWER_TIMEOUT_S)
-        return None
+        # Shielded: pygls fails when a future of its own is cancelled (pygls#621).
+        return await asyncio.wait_for(asyncio.shield(future), _ANSWER_TIMEOUT_S)
