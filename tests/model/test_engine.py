@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,25 +76,22 @@ def test_what_was_read_before_gives_the_same_answer_as_a_cold_prompt() -> None:
 
 
 def test_a_prompt_can_be_stopped_while_it_is_read_and_what_was_read_is_kept() -> None:
-    async def work(engine: LlamaEngine) -> tuple[float, Timings]:
-        asked = request(SOURCE[:3000], SOURCE[3000:], max_tokens=1)
-        stream = engine.complete(asked)
-        first = asyncio.ensure_future(anext(stream))
-        while engine.status.n_evaluated_total == 0 and not first.done():
-            await asyncio.sleep(0.02)
-            first.cancel()
-        cancelled_s = time.perf_counter()
-        while engine.status.n_evaluated_total == 0:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.001)
-        idle_s = time.perf_counter() - cancelled_s
-        await stream.aclose()
-        return idle_s, (await answer(engine, asked))[1]
+    """Sooner or later one of the cancels falls into the reading, however fast the machine is."""
 
-    idle_s, timings = run(work)
+    async def work(engine: LlamaEngine) -> list[Timings]:
+        costs = []
+        for n in range(20):
+            # Another suffix, which stands first, so that nothing of the prompt was read before.
+            asked = request(SOURCE[:3000], f"\n# {n}\n", max_tokens=1)
+            reading = asyncio.ensure_future(answer(engine, asked))
+            await asyncio.sleep(0.008 * (n + 1))
+            reading.cancel()
+            costs.append((await answer(engine, asked))[1])
+        return costs
 
-    # Not a speed: the whole prompt would take some ten times as long on the same machine.
-    assert idle_s < 1
-    assert 0 < timings.n_reused_tokens < timings.n_prompt_tokens
+    shared = 20  # the path and the sentinels
+
+    assert any(shared < cost.n_reused_tokens < cost.n_prompt_tokens - 1 for cost in run(work))
 
 
 def test_generation_stops_when_nobody_listens() -> None:
