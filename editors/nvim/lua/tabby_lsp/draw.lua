@@ -9,7 +9,13 @@ local NAMESPACE = api.nvim_create_namespace('tabby_lsp')
 local GHOST = 'TabbyLspGhost'
 
 -- 'NonText': characters that do not exist in the text. Neovim 0.12's own ghost text looks like it.
-api.nvim_set_hl(0, GHOST, { default = true, link = 'NonText' })
+-- The default colour scheme gives it a colour with 'termguicolors' only; elsewhere it is dark grey.
+local hidden = api.nvim_get_hl(0, { name = 'NonText', link = false })
+api.nvim_set_hl(0, GHOST, hidden.ctermfg and { default = true, link = 'NonText' } or {
+  default = true,
+  fg = hidden.fg,
+  ctermfg = 8,
+})
 
 ---@alias tabby_lsp.Chunk { [1]: string, [2]?: string } text and highlight group
 
