@@ -27,7 +27,7 @@ _BY_NAME = {
     "VSCodium": Client(delay_ms=50, extends_selected_entry=True),
     "code-server": Client(delay_ms=50, extends_selected_entry=True),
     "Cursor": Client(delay_ms=50, extends_selected_entry=True),
-    "Neovim": Client(delay_ms=200),
+    "Neovim": Client(delay_ms=20),  # our plugin's for 0.11; 0.12 waits for 200 ms by itself
     "coc.nvim": Client(delay_ms=10, extends_selected_entry=True),
     "emacs": Client(delay_ms=2000),  # lsp-mode's own idle time
 }
