@@ -15,9 +15,11 @@ CLOSERS = ")]}"
 QUOTES = "\"'`"
 
 # A quote that nothing closes reaches to the end of its line, a triple one to the end of the text.
+# Nothing after the repeats can fail, so they never backtrack; Python 3.11.2 loses groups behind
+# possessive ones.
 _STRING = (
-    r"""(?P<triple>\"{3}|'{3})(?:(?!(?P=triple))[^\\]|\\[\s\S]?)*+(?P<end3>(?P=triple))?"""
-    r"""|(?P<quote>[%s])(?:(?!(?P=quote))[^\\\r\n]|\\[^\r\n]?)*+(?P<end1>(?P=quote))?"""
+    r"""(?P<triple>\"{3}|'{3})(?:(?!(?P=triple))[^\\]|\\[\s\S]?)*(?P<end3>(?P=triple))?"""
+    r"""|(?P<quote>[%s])(?:(?!(?P=quote))[^\\\r\n]|\\[^\r\n]?)*(?P<end1>(?P=quote))?"""
 )
 _BRACKET = r"|(?P<bracket>[()\[\]{}])"
 _MARKS = re.compile(_STRING % QUOTES + _BRACKET)
