@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Self
 
@@ -42,6 +43,8 @@ class Bar:
             self.say(what)
             self._what = what
             return
+        # tqdm shows nothing in a terminal that does not know its size.
+        columns, lines = shutil.get_terminal_size()
         # What is there already is no speed.
         self._bar = tqdm(
             desc=what,
@@ -51,6 +54,8 @@ class Bar:
             unit_scale=True,
             file=sys.stderr,
             leave=False,
+            ncols=columns,
+            nrows=lines,
         )
 
     def _end(self) -> None:

@@ -24,7 +24,7 @@ from tabby_lsp.models.catalog import entry_of, names_like
 from tabby_lsp.models.elsewhere import elsewhere
 from tabby_lsp.models.errors import DownloadError
 from tabby_lsp.models.families import fim_of
-from tabby_lsp.models.found import STARTER, STARTER_SHA256, installed, locate
+from tabby_lsp.models.found import STARTER, STARTER_SHA256, installed, locate, path_of
 from tabby_lsp.models.gguf import read_header
 from tabby_lsp.models.transfer import Patience
 
@@ -109,14 +109,14 @@ def path(name: str) -> int:
 def remove(name: str) -> int:
     """Delete the file of an installed model, and what is left of pulls that did not end."""
     entry = entry_of(name)
-    if name not in installed(data_dir()) and entry is not None:
-        download.forget_parts(entry, data_dir())
+    was_begun = entry is not None and download.forget_parts(entry, data_dir())
+    if entry is not None and was_begun and not path_of(entry.name, data_dir()).exists():
+        sys.stdout.write(f"what was fetched of {entry.name} is deleted\n")
+        return 0
     name, file = _installed(name)
     if name == STARTER:
         raise EngineError(f"{STARTER} is part of the program and stays")
     file.unlink()
-    if entry is not None:
-        download.forget_parts(entry, data_dir())
     sys.stdout.write(f"{file} is deleted\n")
     return 0
 
@@ -164,7 +164,7 @@ def _chosen(name: str) -> tuple[str, Path]:
         models = {each.lower(): each for each in installed(data_dir())}
         if name.lower() in models:
             return models[name.lower()], locate(name, data_dir())
-    finds = [find for find in elsewhere() if find.name == name]
+    finds = [find for find in elsewhere() if find.name.lower() == name.lower()]
     if len(finds) > 1:
         paths = "\n".join(f"  {find.path} ({find.program})" for find in finds)
         raise EngineError(f"{name} is in several places; give one of the paths:\n{paths}")

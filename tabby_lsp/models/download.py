@@ -71,11 +71,17 @@ def _pull(entry: Entry, data_dir: Path, patience: Patience, show: Show) -> Path:
     return target
 
 
-def forget_parts(entry: Entry, data_dir: Path) -> None:
-    """Remove what is left of pulls of this model; the caller holds the lock, or has nobody else."""
-    for path in parts_dir(data_dir).glob(f"{entry.sha256}.*"):
-        if path.suffix != ".lock":
-            path.unlink(missing_ok=True)
+def forget_parts(entry: Entry, data_dir: Path) -> bool:
+    """Remove what is left of pulls of this model; whether there was anything.
+
+    A pull that is going on is not stopped by it, and fails to install: it begins anew then.
+    """
+    paths = [
+        path for path in parts_dir(data_dir).glob(f"{entry.sha256}.*") if path.suffix != ".lock"
+    ]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return bool(paths)
 
 
 def _check_installed(entry: Entry, target: Path, show: Show) -> None:

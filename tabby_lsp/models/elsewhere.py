@@ -99,5 +99,4 @@ def _files(folders: list[Path]) -> Iterator[Path]:
     for folder in folders:
         for where, names, files in os.walk(folder):  # links to folders are not followed
             names[:] = sorted(name for name in names if not name.startswith("."))
-            for name in sorted(files):
-                yield Path(where, name)
+            yield from (Path(where, name) for name in sorted(files) if not name.startswith("."))

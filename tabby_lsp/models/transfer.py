@@ -63,8 +63,7 @@ def fetch(entry: Entry, part: Part, patience: Patience, show: Show) -> None:
 
     What is here stays here for the next time.
     """
-    headers = {"User-Agent": f"tabby-lsp/{__version__}", "Accept-Encoding": "identity"}
-    with httpx2.Client(headers=headers, timeout=hub.stall_s()) as client:
+    with _client() as client:
         n_tries, wait_s = 0, patience.first_wait_s
         while not part.is_whole:
             before_bytes = part.n_bytes
@@ -76,6 +75,17 @@ def fetch(entry: Entry, part: Part, patience: Patience, show: Show) -> None:
                 n_tries += 1
                 _wait(trouble, wait_s, show, is_last=n_tries >= patience.max_tries)
                 wait_s *= 2
+
+
+def _client() -> httpx2.Client:
+    """Follows no redirect by itself; knows the proxies and certificates of the environment."""
+    headers = {"User-Agent": f"tabby-lsp/{__version__}", "Accept-Encoding": "identity"}
+    try:
+        return httpx2.Client(headers=headers, timeout=hub.stall_s(), follow_redirects=False)
+    except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+        raise DownloadError(
+            f"no connection can be set up ({error}); check HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE"
+        ) from error
 
 
 def _wait(trouble: Exception, wait_s: float, show: Show, *, is_last: bool) -> None:

@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,10 @@ class Nursery:
     ) -> int:
         """Begin to run `tabby-lsp` with these arguments in this home; the process id."""
         home.mkdir(parents=True, exist_ok=True)
-        (home / "catalog.toml").write_text("\n".join(map(_as_toml, catalog)), "utf-8")
+        wanted = "\n".join(map(_as_toml, catalog))
+        file = home / "catalog.toml"
+        if not file.exists() or file.read_text("utf-8") != wanted:  # a child may be reading it
+            file.write_text(wanted, "utf-8")
         return self._ask(
             do="start",
             home=str(home),
@@ -144,6 +148,8 @@ def _be_a_child(command: dict[str, Any], main: Any) -> None:
         sys.settrace(None)
         if command["count_lines"]:
             (home / f"{os.getpid()}.lines").write_text(str(lines.n_lines))
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import email.utils
+import errno
+import fcntl
 import hashlib
 import os
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -400,6 +403,18 @@ def test_nobody_there(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch)
     check_refused(entry, tmp_path, "http://127.0.0.1:9 cannot be reached")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:9"), ("HTTP_PROXY", "gopher://x"),
+     ("SSL_CERT_FILE", "/no/such/file")],
+)  # fmt: skip
+def test_a_way_out_that_is_none_is_named(
+    offered: Offered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    check_refused(offered[0], tmp_path, "no connection can be set up", "HTTPS_PROXY")
+
+
 # Where it comes from.
 
 
@@ -572,6 +587,30 @@ def test_a_folder_that_cannot_be_made_is_said(offered: Offered, tmp_path: Path) 
     (tmp_path / "models").write_text("a file in the way")
     with pytest.raises(DownloadError, match="cannot be stored"):
         pull(entry, tmp_path, HASTE, Heard())
+
+
+def test_where_the_file_system_has_no_locks_nothing_bad_is_installed_either(
+    offered: Offered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several write the same bytes to the same places; who comes to grief says so."""
+    entry, shelf = offered
+    shelf.piece_wait_s = 0.002
+    shelf.faults += [breaks_at(60_000), breaks_at(120_000)]
+
+    def no_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+
+    def pull_once(_: int) -> bool:
+        try:
+            return pull(entry, tmp_path, HASTE, Heard()).read_bytes() == CONTENT
+        except DownloadError:
+            return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(pull_once, range(12)))
+    check_installed(entry, tmp_path)
 
 
 FAULTS = st.one_of(
