@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import shutil
+import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -101,28 +102,32 @@ def _install_from_hub(
             f"{entry.name} is not in {hub.cache_folder()}, and HF_HUB_OFFLINE forbids to fetch it;"
             " unset it"
         )
-    _fetch_verified(entry, part, patience, show)
-    part.install(target)
+    os.replace(_fetch_verified(entry, part, patience, show), target)
     _sync(target.parent)
 
 
-def _fetch_verified(entry: Entry, part: Part, patience: Patience, show: Show) -> None:
-    """A part that was put together from several answers gets a second chance, in one piece."""
+def _fetch_verified(entry: Entry, part: Part, patience: Patience, show: Show) -> Path:
+    """The model under a name of our own.
+
+    A part that was put together from several answers gets a second chance, in one piece.
+    """
     part.was_resumed = part.n_bytes > 0
     while True:
         fetch(entry, part, patience, show)
-        digest = sha256_of(part.path, entry.name, show)
+        claimed = part.claim()
+        digest = sha256_of(claimed, entry.name, show)
         if digest == entry.sha256:
-            return
-        was_resumed, message = part.was_resumed, _mismatch(entry, part, digest)
+            return claimed
+        was_resumed, message = part.was_resumed, _mismatch(entry, claimed, digest)
+        claimed.unlink()
         part.start_over()
         if not was_resumed:
             raise DownloadError(message)
         show.say("the pieces do not make up the model; fetching it again in one piece")
 
 
-def _mismatch(entry: Entry, part: Part, digest: str) -> str:
-    with part.path.open("rb") as file:
+def _mismatch(entry: Entry, path: Path, digest: str) -> str:
+    with path.open("rb") as file:
         first_bytes = file.read(N_BYTES)
     kind = "another file" if first_bytes.startswith(b"GGUF") else describe(first_bytes)[0]
     return (
@@ -135,8 +140,7 @@ def _mismatch(entry: Entry, part: Part, digest: str) -> str:
 def _install_from_cache(entry: Entry, folder: Path, target: Path, show: Show) -> bool:
     """A second name for the same bytes where that can be, so that it costs no room."""
     for path in hub.cached_files(entry):
-        copy = folder / f"{entry.sha256}.cached"
-        copy.unlink(missing_ok=True)
+        copy = folder / f"{entry.sha256}.{uuid.uuid4().hex}.cached"
         _link_or_copy(path, copy)
         if sha256_of(copy, entry.name, show) == entry.sha256:
             os.replace(copy, target)

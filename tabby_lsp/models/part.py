@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ class Part:
         self._state_path = folder / f"{sha256}.json"
         self.size_bytes, self.etag = _read_state(self._state_path)
         self.was_resumed = False
+        # Claimed by a process that was killed before it had installed it.
+        for path in folder.glob(f"{sha256}.*.whole"):
+            os.replace(path, self.path)
         if self.n_bytes > (self.size_bytes or 0):
             self.start_over()
 
@@ -72,11 +76,17 @@ class Part:
         finally:
             os.close(file)
 
-    def install(self, target: Path) -> None:
-        """Move what is whole to its place, at once and for good."""
+    def claim(self) -> Path:
+        """Give what is whole a name that no other process knows; only then is it hashed.
+
+        Without locks another process may have put another file in the part's place by the time
+        that the hash is known.
+        """
         with open(self.path, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(self.path, target)
+        claimed = self.path.with_suffix(f".{uuid.uuid4().hex}.whole")
+        os.replace(self.path, claimed)
+        return claimed
 
 
 def check_room(folder: Path, n_bytes: int) -> None:

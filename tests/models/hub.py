@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -60,6 +61,13 @@ class Shelf:
         return sum(request.n_body_bytes for request in self.requests)
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silence where a client was killed or has gone away; a fault of ours is told."""
+        if not isinstance(sys.exception() or OSError(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class Hub:
     """The server; leaving it ends it."""
 
@@ -70,7 +78,7 @@ class Hub:
         class Handler(Answer):
             shelves = hub.shelves
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 

@@ -594,7 +594,7 @@ def test_where_the_file_system_has_no_locks_nothing_bad_is_installed_either(
 ) -> None:
     """Several write the same bytes to the same places; who comes to grief says so."""
     entry, shelf = offered
-    shelf.piece_wait_s = 0.002
+    shelf.piece_wait_s = 0.001
     shelf.faults += [breaks_at(60_000), breaks_at(120_000)]
 
     def no_locks(*arguments: object) -> None:
@@ -609,7 +609,7 @@ def test_where_the_file_system_has_no_locks_nothing_bad_is_installed_either(
             return True
 
     with ThreadPoolExecutor(4) as threads:
-        assert all(threads.map(pull_once, range(12)))
+        assert all(threads.map(pull_once, range(8)))
     check_installed(entry, tmp_path)
 
 
