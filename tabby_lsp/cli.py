@@ -26,11 +26,22 @@ examples:
   tabby-lsp                              the language server, for an editor to start
   tabby-lsp complete app.py:12:9         what would be suggested there
   tabby-lsp complete app.py:12:9 --json --model ~/models/qwen2.5-coder-0.5b-q8_0.gguf
+  tabby-lsp models pull Qwen2.5-Coder-0.5B   a better model than the one that comes along
   tabby-lsp doctor                       what works on this machine, and how to mend what does not
 """
 
 _USAGE_ERROR = 2
 _ABOUT = ("--version", "-h", "--help")
+
+# What `tabby-lsp models` can do: the argument, and the line of help.
+_MODEL_ACTIONS = {
+    "list": ("", "what is installed, on this machine, and to be had"),
+    "pull": ("NAME", "fetch a model of the catalogue, check it and install it"),
+    "use": ("NAME|PATH", "write the model into your settings, if it can complete code"),
+    "path": ("NAME", "where an installed model's file is"),
+    "remove": ("NAME", "delete an installed model"),
+    "verify": ("[NAME]", "read installed models again and compare their SHA-256"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "stats", parents=[settings], help="what became of suggestions", allow_abbrev=False
     )
+    models = commands.add_parser("models", help="get and choose models", allow_abbrev=False)
+    actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action, (name, text) in _MODEL_ACTIONS.items():
+        each = actions.add_parser(action, parents=[settings], help=text, allow_abbrev=False)
+        if name:
+            each.add_argument("name", metavar=name.strip("[]"), nargs="?" if "[" in name else None)
+    actions.choices["list"].add_argument("--json", action="store_true", help="print it as JSON")
     return parser
 
 
@@ -133,7 +151,32 @@ def _stats(parsed: argparse.Namespace) -> int:
     return stats()
 
 
-_COMMANDS = {"lsp": _lsp, "complete": _complete, "demo": _demo, "doctor": _doctor, "stats": _stats}
+def _models(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands import models
+    from tabby_lsp.config import user_config_path
+
+    settings = _settings_or_exit(parsed).settings
+    if parsed.action == "list":
+        return models.show_all(settings, as_json=parsed.json)
+    if parsed.action == "use":
+        return models.use(parsed.name, parsed.config or user_config_path())
+    action = {
+        "pull": models.pull,
+        "path": models.path,
+        "remove": models.remove,
+        "verify": models.verify,
+    }[parsed.action]
+    return action(parsed.name)
+
+
+_COMMANDS = {
+    "lsp": _lsp,
+    "complete": _complete,
+    "demo": _demo,
+    "doctor": _doctor,
+    "stats": _stats,
+    "models": _models,
+}
 
 
 def _sources(parsed: argparse.Namespace) -> list[Source]:

@@ -50,7 +50,9 @@ DOORS = {
     "socket socketserver ssl http urllib.request httpx* requests huggingface_hub"
     " asyncio.open_connection asyncio.open_unix_connection asyncio.start_server"
     " asyncio.start_unix_server": "models engines.openai engines.tabby host servers.http",
-    "os.environ os.getenv platformdirs tomllib": "config",
+    "os.environ os.getenv platformdirs": "config",
+    "tomllib": "config models.catalog",
+    "tqdm": "commands",
     "subprocess asyncio.create_subprocess_* os.system os.popen": "index host commands",
     "importlib.import_module builtins.__import__": "index commands",
     "sys.stdin sys.stdout": "servers.lsp commands cli",
@@ -266,7 +268,7 @@ def test_no_modules_import_each_other_in_a_ring() -> None:
 @pytest.mark.parametrize("entrance", ["cli", "servers.lsp.server"])
 def test_starting_loads_nothing_heavy(entrance: str) -> None:
     """What the models and the index need is loaded when they are first needed."""
-    heavy = ["llama_cpp", "numpy", "tree_sitter", "huggingface_hub"]
+    heavy = ["llama_cpp", "numpy", "tree_sitter", "huggingface_hub", "httpx2", "tqdm"]
     code = f"import sys, {PACKAGE}.{entrance}; print(*set({heavy}) & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     said = loaded.stdout + loaded.stderr

@@ -3,7 +3,14 @@
 Invariant: environment variables and settings files are read here and nowhere else.
 """
 
-from tabby_lsp.config.directories import data_dir, state_dir, user_config_path
+from tabby_lsp.config.directories import (
+    data_dir,
+    llama_cpp_dirs,
+    lm_studio_dirs,
+    ollama_dirs,
+    state_dir,
+    user_config_path,
+)
 from tabby_lsp.config.keys import KEYS, Key
 from tabby_lsp.config.page import describe
 from tabby_lsp.config.readers import (
@@ -25,6 +32,7 @@ from tabby_lsp.config.settings import (
 )
 from tabby_lsp.config.source import Problem, Resolved, Source
 from tabby_lsp.config.values import names_a_file
+from tabby_lsp.config.writing import NotWritten, write_setting
 
 __all__ = [
     "BUILT_IN_ENGINE",
@@ -35,6 +43,7 @@ __all__ = [
     "Key",
     "LocalSettings",
     "LogSettings",
+    "NotWritten",
     "Problem",
     "Resolved",
     "Settings",
@@ -44,10 +53,14 @@ __all__ = [
     "data_dir",
     "describe",
     "flag_source",
+    "llama_cpp_dirs",
+    "lm_studio_dirs",
     "names_a_file",
+    "ollama_dirs",
     "read_environment",
     "read_user_file",
     "resolve",
     "state_dir",
     "user_config_path",
+    "write_setting",
 ]

@@ -32,6 +32,39 @@ def state_dir() -> Path:
     return _folder(platformdirs.user_state_path)
 
 
+def ollama_dirs() -> list[Path]:
+    """Where Ollama keeps models: the user's own folder, then that of its service on Linux."""
+    own = os.environ.get("OLLAMA_MODELS", "")
+    return (
+        [Path(own)]
+        if own
+        else [*_in_home(".ollama/models"), Path("/usr/share/ollama/.ollama/models")]
+    )
+
+
+def lm_studio_dirs() -> list[Path]:
+    """Where LM Studio keeps models, now and before its version 0.3.6."""
+    return [*_in_home(".lmstudio/models"), *_in_home(".cache/lm-studio/models")]
+
+
+def llama_cpp_dirs() -> list[Path]:
+    """Where llama.cpp's programs keep what they download."""
+    own = os.environ.get("LLAMA_CACHE", "")
+    if own:
+        return [Path(own)]
+    try:
+        return [platformdirs.user_cache_path("llama.cpp", appauthor=False, opinion=False)]
+    except RuntimeError:  # no home
+        return []
+
+
+def _in_home(path: str) -> list[Path]:
+    try:
+        return [Path.home() / path]
+    except RuntimeError:
+        return []
+
+
 def _folder(find: Callable[..., Path]) -> Path:
     """Without a home folder, one at the root, where nothing is.
 

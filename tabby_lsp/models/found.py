@@ -9,15 +9,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from tabby_lsp.config import names_a_file
+from tabby_lsp.models.catalog import entry_of, names_like
 from tabby_lsp.models.cursor import ModelFileError
 
 STARTER = "starter"
+STARTER_SHA256 = "160a42af86b0cfdfa8f9e6d721e1a18579b62d2ed493a8af6af664d5513de9de"
 _STARTER_PATH = Path(__file__).parent / "starter" / "starter-python-6.5m-q8_0.gguf"
 
 
 def models_dir(data_dir: Path) -> Path:
     """Where a GGUF file is found by its name without the ending."""
     return data_dir / "models"
+
+
+def path_of(name: str, data_dir: Path) -> Path:
+    """Where a model of the catalogue is, once it is installed."""
+    return models_dir(data_dir) / f"{name}.gguf"
 
 
 def installed(data_dir: Path) -> dict[str, Path]:
@@ -41,11 +48,23 @@ def locate(name_or_path: str, data_dir: Path) -> Path:
     in_any_case = {name.casefold(): path for name, path in reversed(models.items())}
     path = models.get(name_or_path) or in_any_case.get(name_or_path.casefold())
     if path is None:
-        raise ModelFileError(
-            f"there is no model {name_or_path!r}, only {', '.join(models)};"
-            f" put its GGUF file into {models_dir(data_dir)} or give the file's path"
-        )
+        raise ModelFileError(_not_installed(name_or_path, list(models), data_dir))
     return path
+
+
+def _not_installed(name: str, names: list[str], data_dir: Path) -> str:
+    entry = entry_of(name)
+    if entry:
+        return (
+            f"{entry.name} is not installed; get it with `tabby-lsp models pull {entry.name}`, or"
+            f" set `model` to one that is ({', '.join(names)})"
+        )
+    near = names_like(name)
+    meant = f" (did you mean {' or '.join(near)}?)" if near else ""
+    return (
+        f"there is no model {name!r}{meant}, only {', '.join(names)}; put its GGUF file into"
+        f" {models_dir(data_dir)}, give the file's path, or choose one from `tabby-lsp models list`"
+    )
 
 
 def _expanded(path: Path) -> Path:

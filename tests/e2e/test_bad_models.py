@@ -98,6 +98,34 @@ def test_a_context_longer_than_the_model_is_refused_with_both_numbers(home: Path
     assert "1024" in message
 
 
+@pytest.mark.parametrize("name", ["Qwen2.5-Coder-0.5B", "qwen2.5-coder-0.5b"])
+def test_an_editor_may_name_a_model_of_the_catalogue_and_is_told_how_to_get_it(
+    home: Path, name: str
+) -> None:
+    """And nothing is fetched: who reads the sentence decides."""
+    with start(home) as client:
+        client.initialize(initialize_params(VSCODE, root=home, options={"model": name}))
+        client.open("untitled:a", "import \n")
+        assert client.complete("untitled:a", PLACE) == []
+        shown = [m["params"]["message"] for m in client.notifications if m["method"] == SHOW]
+
+    assert [message.partition(", or")[0] for message in shown] == [
+        "Qwen2.5-Coder-0.5B is not installed;"
+        " get it with `tabby-lsp models pull Qwen2.5-Coder-0.5B`"
+    ]
+    assert list(home.rglob("*.gguf")) == []
+
+
+def test_an_editor_may_name_a_model_that_is_installed(home: Path) -> None:
+    models = home / ".local/share/tabby-lsp/models"
+    models.mkdir(parents=True)
+    (models / "Mine.gguf").symlink_to(STARTER)
+    with start(home) as client:
+        client.initialize(initialize_params(VSCODE, root=home, options={"model": "mine"}))
+        client.open("untitled:a", "import \n")
+        client.wait_ready()
+
+
 def test_an_unknown_name_lists_those_that_there_are(home: Path) -> None:
     with start(home, "--model", "nonesuch") as client:
         client.initialize(initialize_params(VSCODE, root=home))
