@@ -16,7 +16,7 @@ from lsprotocol import types as lsp
 from tabby_lsp.app import Ask
 from tabby_lsp.completion.cursor import last_line
 from tabby_lsp.completion.outcomes import Shown
-from tabby_lsp.config import client_source, resolve, user_config_path
+from tabby_lsp.config import client_source, resolve
 from tabby_lsp.documents import Change, Document, Position, StaleVersion, canonical_uri, path_of
 from tabby_lsp.domain import EngineError
 from tabby_lsp.index.neighbours import OpenFile
@@ -273,8 +273,8 @@ class Session:
             status = app.engine.status
             self._voice.inform_once(
                 f"The model {status.model} knows {_listed(status.languages)} only and stays silent "
-                f"in {document.language}. For other languages set `model` in {user_config_path()} "
-                "to the GGUF file of a larger one, such as Qwen2.5-Coder."
+                f"in {document.language}. `tabby-lsp models pull Qwen2.5-Coder-0.5B` and then "
+                "`tabby-lsp models use Qwen2.5-Coder-0.5B` get one that knows more languages."
             )
 
     def _explain_failure(self, app: App) -> None:
