@@ -3,6 +3,7 @@
 Invariant: environment variables and settings files are read here and nowhere else.
 """
 
+from tabby_lsp.config.credentials import api_key_of
 from tabby_lsp.config.directories import data_dir, state_dir, user_config_path
 from tabby_lsp.config.keys import KEYS, Key
 from tabby_lsp.config.page import describe
@@ -15,6 +16,7 @@ from tabby_lsp.config.readers import (
 from tabby_lsp.config.resolve import resolve
 from tabby_lsp.config.settings import (
     BUILT_IN_ENGINE,
+    REMOTE_KINDS,
     CompletionSettings,
     ContextSettings,
     EngineSettings,
@@ -29,6 +31,7 @@ from tabby_lsp.config.values import names_a_file
 __all__ = [
     "BUILT_IN_ENGINE",
     "KEYS",
+    "REMOTE_KINDS",
     "CompletionSettings",
     "ContextSettings",
     "EngineSettings",
@@ -40,6 +43,7 @@ __all__ = [
     "Settings",
     "Source",
     "StatsSettings",
+    "api_key_of",
     "client_source",
     "data_dir",
     "describe",
