@@ -90,6 +90,8 @@ class ScriptedServer:
                 connection = self._tls.wrap_socket(connection, server_side=True)
                 self._open.append(connection)
             with connection.makefile("rb") as stream:
+                if stream.peek(1)[:1] == b"\x16":  # TLS, of which this server knows nothing
+                    connection.sendall(head(400, content_length=0))
                 while (asked := _read(stream)) is not None:
                     self.asked.append(asked)
                     for data in self.answer(asked):

@@ -33,6 +33,9 @@ _MAX_ERROR_BYTES = 65_536
 _KEEP_ALIVE_S = 4.0
 _LONGEST_RETRY_AFTER_S = 300.0
 
+# With what OpenAI's servers end a stream.
+DONE = "[DONE]"
+
 _EVENTS, _JSON = "text/event-stream", "application/json"
 _JSON_LINES = ("application/x-ndjson", "application/jsonl", "application/json-lines")
 
@@ -92,7 +95,8 @@ class Connection:
     ) -> AsyncGenerator[object, None]:
         """The JSON values of an answer as they come: server-sent events, lines, or just one.
 
-        Ends at `[DONE]`. Closing the generator closes the connection. Raises Fault.
+        Ends with `DONE` where the server says so; closing the generator closes the connection.
+        Raises Fault.
         """
         sent = (
             b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
@@ -112,7 +116,8 @@ class Connection:
                     if kind == _EVENTS and not line.startswith(b"data:"):
                         continue
                     data = line.removeprefix(b"data:").strip()
-                    if data == b"[DONE]":
+                    if data == DONE.encode():
+                        yield DONE
                         return
                     if data:
                         yield self._parsed(data)
@@ -160,22 +165,24 @@ class Connection:
         )
 
     async def _whole(self, response: httpx2.Response, deadline_s: float, max_bytes: int) -> bytes:
-        data = b""
+        parts = []
         async with aclosing(self._chunks(response, deadline_s, max_bytes)) as chunks:
             async for chunk in chunks:
-                data += chunk
-        return data
+                parts.append(chunk)
+        return b"".join(parts)
 
     async def _lines(
         self, response: httpx2.Response, deadline_s: float, max_bytes: int
     ) -> AsyncGenerator[bytes, None]:
-        rest = b""
+        parts: list[bytes] = []
         async with aclosing(self._chunks(response, deadline_s, max_bytes)) as chunks:
             async for chunk in chunks:
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    yield line.strip()
-        yield rest.strip()
+                end, *begun = chunk.split(b"\n")
+                parts.append(end)
+                for begin in begun:
+                    yield b"".join(parts).strip()
+                    parts = [begin]
+        yield b"".join(parts).strip()
 
     async def _chunks(
         self, response: httpx2.Response, deadline_s: float, max_bytes: int

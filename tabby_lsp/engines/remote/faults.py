@@ -185,6 +185,7 @@ def quotable(said: object, key: str, asked: str) -> str:
     if not isinstance(said, str):
         return ""
     text = " ".join((said.replace(key, "…") if key else said).split())
+    asked = " ".join(asked.split())
     starts = range(max(0, len(text) - _TELLTALE_CHARS + 1))
     if any(text[start : start + _TELLTALE_CHARS] in asked for start in starts[:2_000]):
         return ""

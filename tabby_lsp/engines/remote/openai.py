@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tabby_lsp.domain import Timings
 from tabby_lsp.engines.remote import faults
+from tabby_lsp.engines.remote.connection import DONE
 from tabby_lsp.engines.remote.dialect import (
     Said,
     count_at,
@@ -76,6 +77,9 @@ class OpenAIDialect:
         is_finished = False
         async with aclosing(events):
             async for event in events:
+                if event == DONE:
+                    is_finished = True
+                    break
                 if is_error(event):
                     raise faults.broken(self._connection.place)
                 if dig(event, "choices") is None:
