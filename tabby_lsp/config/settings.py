@@ -79,6 +79,15 @@ class EngineSettings:
         "empty where the server does that.",
         kinds=_PROMPTED_KINDS,
     )
+    n_ctx: int = setting(
+        0,
+        "How much the model holds in mind; prompts are kept below it, and Ollama is asked for it.",
+        unit="tokens",
+        minimum=256,
+        maximum=1_048_576,
+        zero="what the server says, or 4096",
+        kinds=("openai", "ollama"),
+    )
     api_key: str = field(
         default="",
         repr=False,

@@ -55,7 +55,7 @@ def check(expected: dict[str, Any], segments: Segments = SEGMENTS, **settings: A
         assert answer(request(segments, stop=("\n\n",)), **settings) == "a + b"
         show, load, asked = server.bodies
     assert show == {"model": MODEL}
-    assert load == {"model": MODEL, "stream": False}
+    assert load == {"model": MODEL, "stream": False, "options": {}}
     options = {"temperature": 0, "num_predict": 24, "stop": ["\n\n"]}
     assert asked == {"model": MODEL, "stream": True, "options": options} | expected
 
@@ -84,6 +84,14 @@ def test_with_a_family_the_prompt_is_raw() -> None:
         },
         family="StarCoder2",
     )
+
+
+def test_a_context_is_asked_for_where_the_settings_name_one() -> None:
+    with ScriptedServer(ollama("a")) as server:
+        answer(kind="ollama", url=server.url, n_ctx=16_384)
+        _, load, asked = server.bodies
+    assert load["options"] == {"num_ctx": 16_384}
+    assert asked["options"]["num_ctx"] == 16_384
 
 
 def test_what_it_tells_of_the_cost_is_told() -> None:
@@ -128,7 +136,7 @@ def test_an_error_in_the_middle_is_a_fault() -> None:
             return stream([line({"response": "a"}), line({"error": "out of memory"})], LINES)
         return ollama()(asked)  # type: ignore[no-any-return]
 
-    with ScriptedServer(failing) as server, pytest.raises(EngineError, match="broke off"):
+    with ScriptedServer(failing) as server, pytest.raises(EngineError, match=r"\(out of memory\)"):
         answer(kind="ollama", url=server.url)
 
 

@@ -109,7 +109,7 @@ class Connection:
             if kind not in (_EVENTS, _JSON, *_JSON_LINES) or _is_encoded(response):
                 raise faults.strange(self.place, f"{faults.quoted(kind) if kind else 'no type'}")
             if kind == _JSON:
-                yield self._parsed(await self._whole(response, deadline_s, max_bytes))
+                yield self._value(await self._whole(response, deadline_s, max_bytes), body)
                 return
             async with aclosing(self._lines(response, deadline_s, max_bytes)) as lines:
                 async for line in lines:
@@ -120,7 +120,7 @@ class Connection:
                         yield DONE
                         return
                     if data:
-                        yield self._parsed(data)
+                        yield self._value(data, body)
         finally:
             await response.aclose()
 
@@ -158,7 +158,7 @@ class Connection:
             body = json.loads(await self._whole(response, deadline_s, _MAX_ERROR_BYTES))
         except (ValueError, RecursionError, faults.Fault):
             body = None  # Its status says enough.
-        said = faults.quotable(_word(body), self._api_key, "\n".join(_texts(asked)))
+        said = self._quotable(body, asked)
         retry_after_s = _retry_after_s(response.headers.get("retry-after", ""))
         return faults.refused(
             self.place, response.status_code, said, model=model, retry_after_s=retry_after_s
@@ -222,11 +222,17 @@ class Connection:
                 raise faults.strange(self.place, "what is no HTTP, or hangs up") from error
             raise faults.broken(self.place) from error
 
-    def _parsed(self, data: bytes) -> object:
+    def _value(self, data: bytes, asked: object) -> object:
         try:
-            return json.loads(data)
+            value = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise faults.strange(self.place, "what is no JSON") from error
+        if isinstance(value, dict) and value.get("error"):
+            raise faults.failed(self.place, self._quotable(value, asked))
+        return value
+
+    def _quotable(self, body: object, asked: object) -> str:
+        return faults.quotable(_word(body), self._api_key, "\n".join(_texts(asked)))
 
 
 def _is_encoded(response: httpx2.Response) -> bool:

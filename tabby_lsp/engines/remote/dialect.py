@@ -90,8 +90,3 @@ def texts_at(value: object, key: str, *path: str | int) -> tuple[str, ...]:
     found = dig(value, *path)
     entries = found if isinstance(found, list) else []
     return tuple(text for entry in entries[:1_000] if (text := text_at(entry, key)))
-
-
-def is_error(value: object) -> bool:
-    """Whether the server says in the middle of a stream that it failed."""
-    return isinstance(value, dict) and bool(value.get("error"))

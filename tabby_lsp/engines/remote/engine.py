@@ -181,9 +181,9 @@ def remote_engine(name: str, settings: EngineSettings, api_key: str) -> RemoteEn
     connection = Connection(place, api_key, settings.connect_timeout_ms / 1000)
     dialect: Dialect
     if settings.kind == "openai":
-        dialect = OpenAIDialect(connection, settings.model, family)
+        dialect = OpenAIDialect(connection, settings.model, family, settings.n_ctx)
     elif settings.kind == "ollama":
-        dialect = OllamaDialect(connection, settings.model, family)
+        dialect = OllamaDialect(connection, settings.model, family, settings.n_ctx)
     elif settings.kind == "llama-server":
         dialect = LlamaServerDialect(connection, settings.model, families)
     else:

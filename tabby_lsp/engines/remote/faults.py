@@ -36,6 +36,8 @@ _MAX_QUOTED_CHARS = 160
 _MAX_NAMES_SHOWN = 8
 # A server that repeats so much of a question has quoted the user's code.
 _TELLTALE_CHARS = 16
+# llama-cpp-python's server, for one, says nothing at all when a prompt is too long for it.
+_TOO_LONG = "`context.prefix_chars` makes prompts shorter if they are too long for it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +90,18 @@ def slow(place: Place) -> Fault:
 def broken(place: Place) -> Fault:
     return Fault(
         "broken",
-        f"{place.url} broke off in the middle of an answer: its own log should say why; it is asked"
-        " again.",
+        f"{place.url} broke off in the middle of an answer: its own log should say why, and"
+        f" {_TOO_LONG}. It is asked again.",
+    )
+
+
+def failed(place: Place, said: str) -> Fault:
+    """The server says in an answer that there will be none; what it says may be about anything."""
+    word = f" ({said})" if said else ""
+    return Fault(
+        "server",
+        f"{place.url} failed while it answered{word}: its own log should say why, and"
+        f" {_TOO_LONG}. It is asked again.",
     )
 
 
@@ -173,7 +185,7 @@ def refused(
     return Fault(
         "refused",
         f"{place.url} does not take the request ({word}): correct `kind`, `model` or `family` of"
-        f" {place.table}, or make `context.prefix_chars` smaller.",
+        f" {place.table}; {_TOO_LONG}.",
     )
 
 

@@ -18,7 +18,6 @@ from tabby_lsp.engines.remote.dialect import (
     Said,
     count_at,
     dig,
-    is_error,
     max_bytes,
     number_at,
     text_at,
@@ -80,8 +79,6 @@ class LlamaServerDialect:
         is_finished = False
         async with aclosing(events):
             async for event in events:
-                if is_error(event):
-                    raise faults.broken(self._connection.place)
                 if "content" not in (event if isinstance(event, dict) else {}):
                     raise faults.strange(self._connection.place, "no `content`")
                 tokens = dig(event, "tokens")

@@ -15,7 +15,6 @@ from tabby_lsp.engines.remote.dialect import (
     Said,
     count_at,
     dig,
-    is_error,
     max_bytes,
     number_at,
     text_at,
@@ -44,8 +43,11 @@ class OllamaDialect:
     # A model of several gigabytes comes from a slow disk.
     load_timeout_s = 120.0
 
-    def __init__(self, connection: Connection, model: str, family: FimFamily | None) -> None:
+    def __init__(
+        self, connection: Connection, model: str, family: FimFamily | None, n_ctx: int
+    ) -> None:
         self._connection = connection
+        self._n_ctx = n_ctx
         self._configured = model
         self._family = family
         self._model = model
@@ -62,7 +64,7 @@ class OllamaDialect:
                 f" {self._connection.place.table} to one that can, such as qwen2.5-coder, or set"
                 " `family` to the way in which this one was trained.",
             )
-        load = {"model": self._model, "stream": False}
+        load = {"model": self._model, "stream": False, "options": self._context}
         await self._connection.fetch("POST", "/api/generate", load, deadline_s, model=self._model)
         return self._model
 
@@ -80,8 +82,6 @@ class OllamaDialect:
         is_finished = False
         async with aclosing(events):
             async for event in events:
-                if is_error(event):
-                    raise faults.broken(self._connection.place)
                 if "response" not in (event if isinstance(event, dict) else {}):
                     raise faults.strange(self._connection.place, "no `response`")
                 is_finished = is_finished or dig(event, "done") is True
@@ -108,11 +108,17 @@ class OllamaDialect:
             names = texts_at(listing, "name", "models")
             raise faults.no_model(self._connection.place, self._model, names) from fault
 
+    @property
+    def _context(self) -> dict[str, int]:
+        """Nothing where the settings do not say: another context than the one that the server was
+        started with loads the model anew for us, and once more for the next client.
+        """
+        return {"num_ctx": self._n_ctx} if self._n_ctx else {}
+
     def _body(self, request: GenerationRequest) -> dict[str, object]:
-        # The context that the server was started with is kept: another one would load the model
-        # anew for us and once more for the next client.
-        n_room = max(0, DEFAULT_N_CTX - request.max_tokens)
+        n_room = max(0, (self._n_ctx or DEFAULT_N_CTX) - request.max_tokens)
         options: dict[str, object] = {"temperature": 0, "num_predict": request.max_tokens}
+        options |= self._context
         if request.stop:
             options["stop"] = list(request.stop)
         body: dict[str, object] = {"model": self._model, "stream": True, "options": options}

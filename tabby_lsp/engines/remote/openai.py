@@ -17,7 +17,6 @@ from tabby_lsp.engines.remote.dialect import (
     Said,
     count_at,
     dig,
-    is_error,
     max_bytes,
     text_at,
     texts_at,
@@ -44,12 +43,15 @@ class OpenAIDialect:
 
     load_timeout_s = 0.0
 
-    def __init__(self, connection: Connection, model: str, family: FimFamily | None) -> None:
+    def __init__(
+        self, connection: Connection, model: str, family: FimFamily | None, n_ctx: int
+    ) -> None:
         self._connection = connection
         self._configured = model
         self._family = family
         self._model = model
-        self._n_ctx = DEFAULT_N_CTX
+        self._configured_n_ctx = n_ctx
+        self._n_ctx = n_ctx or DEFAULT_N_CTX
 
     async def greet(self, deadline_s: float) -> str:
         listing = await self._listing(deadline_s)
@@ -60,7 +62,7 @@ class OpenAIDialect:
         if self._model in names:
             # vLLM's word for it; others do not say.
             n_ctx = count_at(listing, "data", names.index(self._model), "max_model_len")
-            self._n_ctx = n_ctx or DEFAULT_N_CTX
+            self._n_ctx = self._configured_n_ctx or n_ctx or DEFAULT_N_CTX
         return self._model
 
     async def ask(
@@ -80,8 +82,6 @@ class OpenAIDialect:
                 if event == DONE:
                     is_finished = True
                     break
-                if is_error(event):
-                    raise faults.broken(self._connection.place)
                 if dig(event, "choices") is None:
                     raise faults.strange(self._connection.place, "no `choices`")
                 is_finished = is_finished or dig(event, "choices", 0, "finish_reason") is not None
