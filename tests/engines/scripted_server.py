@@ -46,14 +46,11 @@ class ScriptedServer:
         self._keeps = keeps
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: list[socket.socket] = []
         self._is_over = False
         threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        scheme = "https" if self._tls else "http"
-        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     @property
     def bodies(self) -> list[Any]:
@@ -98,7 +95,8 @@ class ScriptedServer:
                         self._send(connection, data)
                     if not self._keeps:
                         break
-        connection.close()
+        with _quiet():
+            connection.close()
 
     def _send(self, connection: socket.socket, data: bytes) -> None:
         try:
