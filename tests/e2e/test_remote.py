@@ -182,6 +182,31 @@ def test_a_fast_typist_asks_the_server_seldom(home: Path) -> None:
         assert len(server.bodies) == 1
 
 
+def test_a_fixed_wait_stands_over_the_adaptive_one_and_delays_nothing_known(home: Path) -> None:
+    text, cursor = constructor("Trunk")
+    waits = {"completion": {"debounce_ms": 1_500}}
+    with (
+        ScriptedServer(openai_answer(" = height")) as server,
+        begin(home, server.url) as client,
+    ):
+        client.settings = waits
+        client.notify("workspace/didChangeConfiguration", {"settings": {"tabby-lsp": waits}})
+        client.open("untitled:trunk", text)
+        client.wait_ready()
+        asked_s = time.monotonic()
+        assert client.complete("untitled:trunk", cursor, kind=AUTOMATIC)
+        assert time.monotonic() - asked_s > 1.3
+
+        change = {"range": {"start": cursor, "end": cursor}, "text": " ="}
+        client.change("untitled:trunk", 2, change)
+        further: Json = {"line": cursor["line"], "character": cursor["character"] + 2}
+        asked_s = time.monotonic()
+        (item,) = client.complete("untitled:trunk", further, kind=AUTOMATIC)
+        assert item["insertText"] == " height"
+        assert time.monotonic() - asked_s < 1.3
+        assert len(server.bodies) == 1
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [

@@ -68,6 +68,11 @@ def test_an_empty_suffix_is_a_line_end() -> None:
     )
 
 
+def test_line_ends_are_those_that_models_know() -> None:
+    crlf = Segments(prefix="a\r\nb = ", suffix="\r\nc\r\n", language="python")
+    check(COMMON | {"prompt": "a\nb = ", "suffix": "\nc\n"}, crlf)
+
+
 def test_stop_strings_end_the_answer_here_too() -> None:
     with ScriptedServer(openai_answer("a + b", "\nprin", "t()")) as server:
         stops = ("\n", "1", "2", "3", "4")

@@ -121,10 +121,13 @@ class RemoteEngine:
         timeout_s = max(self._timeout_s, self._dialect.load_timeout_s)
         try:
             self._model = await self._dialect.greet(loop.time() + timeout_s)
+            self._knows_server = True
+            self._is_back()
         except Fault as fault:
             raise self._went_away(fault) from fault
-        self._knows_server = True
-        self._is_back()
+        finally:
+            if self._state == "loading":
+                self._state = "unloaded"
 
     async def _asked(self, request: GenerationRequest) -> AsyncGenerator[Said, None]:
         """The server's answer; what it fails with is remembered, and so is that it answers."""

@@ -67,9 +67,9 @@ def render_halves(segments: Segments, n_room: int) -> Halves:
     """
     max_chars = n_room * _CHARS_PER_TOKEN
     harmless = _harmless(segments, None)
-    suffix = harmless.suffix[: int(max_chars * _SUFFIX_SHARE)] or "\n"
+    suffix = _unix(harmless.suffix)[: int(max_chars * _SUFFIX_SHARE)] or "\n"
     comments = _comments(harmless)
-    prefix = _end_of(harmless.prefix, max_chars - len(suffix) - len(comments))
+    prefix = _end_of(_unix(harmless.prefix), max_chars - len(suffix) - len(comments))
     return Halves(comments + prefix, suffix)
 
 
@@ -123,6 +123,11 @@ def _comments(segments: Segments) -> str:
     return f"{mark}\n".join(
         "".join(f"{mark} {line}".rstrip() + "\n" for line in block) for block in blocks
     )
+
+
+def _unix(text: str) -> str:
+    """Models were trained on files with `\\n`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _end_of(text: str, max_chars: int) -> str:
