@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.cursor import Cursor, first_line, last_line
+from tabby_lsp.completion.debounce import Pace, delay_ms
 from tabby_lsp.completion.snippets import SourceText, best_snippets
-from tabby_lsp.config import data_dir, state_dir
+from tabby_lsp.config import REMOTE_KINDS, api_key_of, data_dir, state_dir
 from tabby_lsp.domain import Completion, Decision, Engine, EngineError, Outcome, Reason, Snippet
 from tabby_lsp.engines.absent import AbsentEngine
 from tabby_lsp.engines.llama.engine import LlamaEngine
@@ -30,7 +31,7 @@ from tabby_lsp.secrets import is_secret_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tabby_lsp.config import Settings
+    from tabby_lsp.config import EngineSettings, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ _GATHER_TIMEOUT_S = 0.15
 _STICKY_LINES = 12
 # Round the cursor, without its own line, so that the choice stays the same while the line is typed.
 _QUERY_LINES_BEFORE, _QUERY_LINES_AFTER = 10, 8
-
+# Of a server's last answers, the times are averaged; tabby-agent's number.
+_N_RESPONSES_KEPT = 10
 
 # What is larger was not written by hand (the limits asked for in yegappan/lsp#762, theia#2599).
 _MAX_DOCUMENT_CHARS = 5_000_000
@@ -69,7 +71,7 @@ class Ask:
     suffix: str
     n_document_chars: int
     automatic: bool
-    wait_s: float = 0  # for a newer request, before this one is taken up
+    waited_ms: float = 0  # for a newer key, by the editor before it asked
     others: Sequence[OpenFile] = ()  # the other documents that are open, latest first
 
 
@@ -92,6 +94,10 @@ class App:
         self._cache = CompletionCache()
         self._neighbours = Neighbours()
         self._sticky: dict[str, tuple[int, tuple[Snippet, ...]]] = {}
+        self._pace = Pace()
+        self._last_asked_s = 0.0
+        self._responses_ms: deque[float] = deque(maxlen=_N_RESPONSES_KEPT)
+        self._last_failure = ""
 
     async def complete(self, ask: Ask) -> Reply:
         """Answer one request, and record why it was answered so; raises CancelledError only."""
@@ -100,7 +106,6 @@ class App:
         answer = pipeline.Answer(None, "internal-error")
         outcome: Outcome = "failed"
         try:
-            await asyncio.sleep(ask.wait_s)
             answer = await self._answer(ask, account)
             outcome = "shown" if answer.completion else "empty"
         except asyncio.CancelledError as error:
@@ -108,8 +113,9 @@ class App:
             answer = pipeline.Answer(None, outcome)
             raise
         except EngineError as error:
-            answer = pipeline.Answer(None, "engine-failed")
-            logger.warning("no completion: %s", error)
+            is_away = self.engine.status.state == "away"
+            answer = pipeline.Answer(None, "engine-away" if is_away else "engine-failed")
+            self._log_failure(str(error))
         except Exception:
             logger.exception("no completion: a fault of tabby-lsp itself")
         finally:
@@ -162,7 +168,7 @@ class App:
             return pipeline.Answer(None, why_not)
         if ask.n_document_chars > _MAX_DOCUMENT_CHARS or _line_chars(ask) > _MAX_LINE_CHARS:
             return pipeline.Answer(None, "too-large")
-        if self.engine.status.state != "ready":
+        if self.engine.status.state not in ("ready", "away"):
             return pipeline.Answer(None, "model-loading")
         settings = self.settings.completion
         limits = pipeline.Limits(
@@ -177,9 +183,38 @@ class App:
             repository=ask.root.name if ask.root else "",
             automatic=ask.automatic,
         )
-        return await pipeline.complete(
-            question, limits, self._cache, lambda: self._gather(ask), self.engine, account
+        wait_s = self._wait_s(ask, question.cursor)
+
+        async def snippets() -> tuple[Snippet, ...]:
+            # What is known already has been shown by now; only the model is worth waiting for.
+            await asyncio.sleep(wait_s)
+            return await self._gather(ask)
+
+        answer = await pipeline.complete(
+            question, limits, self._cache, snippets, self.engine, account
         )
+        if account.timings.total_ms:
+            self._responses_ms.append(account.timings.total_ms)
+            self._last_failure = ""
+        return answer
+
+    def _wait_s(self, ask: Ask, cursor: Cursor) -> float:
+        """How long to wait for a newer request; a server far away is not asked at every key."""
+        if not ask.automatic:
+            return 0
+        asked_s, self._last_asked_s = self._last_asked_s, time.perf_counter()
+        self._pace = self._pace.after((self._last_asked_s - asked_s) * 1000)
+        wanted_ms: float = self.settings.completion.debounce_ms
+        if not wanted_ms and self.engine.status.is_remote:
+            response_ms = sum(self._responses_ms) / max(1, len(self._responses_ms))
+            wanted_ms = delay_ms(self._pace, cursor, response_ms)
+        return max(0, wanted_ms - ask.waited_ms) / 1000
+
+    def _log_failure(self, message: str) -> None:
+        """A server that is away is away at every key."""
+        if message != self._last_failure:
+            self._last_failure = message
+            logger.warning("no completion: %s", message)
 
     async def _gather(self, ask: Ask) -> tuple[Snippet, ...]:
         """The snippets for a place; the same ones as before while the cursor stays near it."""
@@ -233,11 +268,22 @@ def _engine_settings(settings: Settings) -> tuple[object, ...]:
 def _engine(settings: Settings) -> Engine:
     try:
         if settings.engine in settings.engines:
-            return ScriptedEngine(read_script(Path(settings.engines[settings.engine].file)))
+            return _own_engine(settings.engine, settings.engines[settings.engine])
         header = read_header(locate(settings.model, data_dir()))
         return LlamaEngine(settings.model, header, fim_of(header), settings.local)
     except EngineError as error:
-        return AbsentEngine(settings.model, str(error))
+        own = settings.engine if settings.engine in settings.engines else ""
+        return AbsentEngine(own or settings.model, str(error))
+
+
+def _own_engine(name: str, engine: EngineSettings) -> Engine:
+    """The engine of a table `[engines.NAME]`; raises EngineError."""
+    if engine.kind not in REMOTE_KINDS:
+        return ScriptedEngine(read_script(Path(engine.file)))
+    # The HTTP client takes a tenth of a second to import, and most have no use for it.
+    from tabby_lsp.engines.remote.engine import remote_engine
+
+    return remote_engine(name, engine, api_key_of(engine))
 
 
 def _line_chars(ask: Ask) -> int:

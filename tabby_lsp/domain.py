@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 Outcome = Literal["shown", "empty", "cancelled", "superseded", "failed"]
-EngineState = Literal["unloaded", "loading", "ready", "failed"]
+# `failed` stays; `away` is tried again by the engine itself, with the requests that come.
+EngineState = Literal["unloaded", "loading", "ready", "away", "failed"]
 # Why a request was answered as it was; docs/lsp-extensions.md says what each one means.
 Reason = Literal[
     "line",
@@ -32,6 +33,7 @@ Reason = Literal[
     "language-unknown-to-model",
     "model-loading",
     "model-failed",
+    "engine-away",
     "engine-failed",
     "internal-error",
     "cancelled",
@@ -105,6 +107,7 @@ class EngineStatus:
     model: str
     languages: tuple[str, ...] = ()  # language ids the model knows; () where it does not say
     message: str = ""  # why it failed and what to do, or what it is loading
+    is_remote: bool = False  # whether each request goes to a server
     n_evaluated_total: int = 0
     n_generated_total: int = 0
 

@@ -49,7 +49,7 @@ DOORS = {
     "sqlite3": "index.store",
     "socket socketserver ssl http urllib.request httpx* requests huggingface_hub"
     " asyncio.open_connection asyncio.open_unix_connection asyncio.start_server"
-    " asyncio.start_unix_server": "models engines.openai engines.tabby host servers.http",
+    " asyncio.start_unix_server": "models engines.remote host servers.http",
     "os.environ os.getenv platformdirs": "config",
     "tomllib": "config models.catalog",
     "tqdm": "commands",
@@ -334,7 +334,7 @@ def test_a_part_without_a_floor_is_found() -> None:
 
 def test_a_foreign_world_has_one_door() -> None:
     check("engines/llama/kv.py", "import llama_cpp.llama_cpp as c\nimport numpy as np")
-    check("engines/openai.py", "import numpy as np", "the door to it is engines.llama")
+    check("engines/remote/openai.py", "import numpy as np", "the door to it is engines.llama")
     check("index/chunks.py", "import tree_sitter_python")
     check("languages.py", "import tree_sitter_python", "the door to it is index")
 
@@ -349,7 +349,7 @@ def test_environment_and_network_are_found_behind_other_names() -> None:
     check("app.py", "from os import environ as e", ":2 uses os.environ: ")
     check("index/files.py", "import urllib.parse")
     check("index/files.py", "from urllib import request", "the door to it is models")
-    check("index/files.py", "import asyncio as a\na.open_connection()", "engines.openai")
+    check("index/files.py", "import asyncio as a\na.open_connection()", "engines.remote")
 
 
 def test_some_worlds_have_no_door() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import sys
 import time
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from tabby_lsp import __version__
 from tabby_lsp.app import build
-from tabby_lsp.config import data_dir, user_config_path
+from tabby_lsp.config import REMOTE_KINDS, data_dir, user_config_path
 from tabby_lsp.domain import EngineError, GenerationRequest, Segments
 from tabby_lsp.engines.llama import library
 from tabby_lsp.index.chunks import has_grammar
@@ -58,8 +60,9 @@ def examine(resolved: Resolved) -> Iterator[Finding]:
     yield Finding("tabby-lsp", "OK", f"{__version__}, Python {sys.version.split()[0]}")
     yield from _configuration(resolved)
     yield _grammar()
+    yield _servers()
     if settings.engine in settings.engines:
-        yield Finding("engine", "OK", f"{settings.engine}, out of {user_config_path()}")
+        yield from _own_engine(settings.engine, settings)
         return
     yield _checked("llama.cpp", _library)
     yield _checked("model", lambda: _model(settings))
@@ -98,6 +101,39 @@ def _grammar() -> Finding:
     )
 
 
+def _servers() -> Finding:
+    """What could run a model for us; nothing is wrong where there is none."""
+    # The HTTP client is needed here alone.
+    from tabby_lsp.engines.remote.running import running_servers
+
+    servers = asyncio.run(running_servers())
+    shown = [f"{s.kind} at {s.url} ({', '.join(s.models) or 'no model'})" for s in servers]
+    return Finding("servers here", "OK", "; ".join(shown) or "neither Ollama nor llama-server")
+
+
+def _own_engine(name: str, settings: Settings) -> Iterator[Finding]:
+    engine = settings.engines[name]
+    where = f" at {engine.url}" if engine.url else ""
+    yield Finding("engine", "OK", f"{name}: {engine.kind}{where}")
+    parts = urlsplit(engine.url)
+    if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+        yield Finding(
+            "engine",
+            "WARN",
+            "your code and the key travel to it in the clear",
+            "Give the server a certificate and an https:// address, or use a tunnel (ssh -L).",
+        )
+    if engine.kind in REMOTE_KINDS:
+        yield _checked("completion", lambda: asyncio.run(_completion(settings)))
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _library() -> str:
     api = library.opened()
     features = api.llama_print_system_info().decode().replace(" = 1", "").replace(" |", "").split()
@@ -127,4 +163,5 @@ async def _completion(settings: Settings) -> str:
     finally:
         await engine.close()
     load_ms, answer_ms = (loaded_s - started_s) * 1000, (answered_s - loaded_s) * 1000
-    return f"loaded in {load_ms:.0f} ms, `return {text}` in {answer_ms:.0f} ms"
+    done = "reached" if engine.status.is_remote else "loaded"
+    return f"{done} in {load_ms:.0f} ms, `return {text}` in {answer_ms:.0f} ms"

@@ -3,6 +3,7 @@
 Invariant: environment variables and settings files are read here and nowhere else.
 """
 
+from tabby_lsp.config.credentials import api_key_of
 from tabby_lsp.config.directories import (
     data_dir,
     llama_cpp_dirs,
@@ -22,6 +23,7 @@ from tabby_lsp.config.readers import (
 from tabby_lsp.config.resolve import resolve
 from tabby_lsp.config.settings import (
     BUILT_IN_ENGINE,
+    REMOTE_KINDS,
     CompletionSettings,
     ContextSettings,
     EngineSettings,
@@ -37,6 +39,7 @@ from tabby_lsp.config.writing import NotWritten, write_setting
 __all__ = [
     "BUILT_IN_ENGINE",
     "KEYS",
+    "REMOTE_KINDS",
     "CompletionSettings",
     "ContextSettings",
     "EngineSettings",
@@ -49,6 +52,7 @@ __all__ = [
     "Settings",
     "Source",
     "StatsSettings",
+    "api_key_of",
     "client_source",
     "data_dir",
     "describe",

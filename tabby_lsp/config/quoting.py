@@ -9,11 +9,16 @@ import re
 from collections.abc import Mapping
 
 MAX_SHOWN_CHARS = 80
+MAX_TEXT_CHARS = 1_000  # of a text that is looked through for what should not be shown
 MAX_SHOWN_ITEMS = 5
 MAX_SHOWN_BITS = 200  # a number of 60 digits; Python refuses to write one of more than 4,300
 
+# A name and a password in front of a host, with or without the rest of an address.
+USER_INFO = re.compile(r"\S*:\S*@")
 # Whoever misspells the name of a credential should not find the credential in a log.
-CREDENTIAL = re.compile(r"(^|[._-])(token|secret|password|(api_?)?key)$", re.IGNORECASE)
+CREDENTIAL = re.compile(
+    r"(^|[._-])(token|secret|password|bearer|auth|authorization|(api_?)?key(_env)?)$", re.IGNORECASE
+)
 
 
 def printable(text: str) -> str:
@@ -32,7 +37,7 @@ def shown(value: object, key: str = "") -> str:
     if CREDENTIAL.search(key[-MAX_SHOWN_CHARS:]):
         return "(not shown)"
     if isinstance(value, str):
-        return f'"{short(value)}"'
+        return f'"{short(USER_INFO.sub("…@", value[:MAX_TEXT_CHARS]))}"'
     if isinstance(value, Mapping):
         return "(a table)"
     if isinstance(value, (list, tuple)):
@@ -44,9 +49,9 @@ def shown(value: object, key: str = "") -> str:
     return short(str(value))
 
 
-def toml_line(key: str, value: str) -> str:
-    """One line of TOML that gives `key` the text `value`."""
-    return f"{toml_key(key)} = {toml_text(value)}"
+def toml_line(key: str, value: object) -> str:
+    """One line of TOML that gives `key` the text or the number `value`."""
+    return f"{toml_key(key)} = {toml_text(value) if isinstance(value, str) else value}"
 
 
 def toml_key(key: str) -> str:

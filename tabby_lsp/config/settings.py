@@ -29,6 +29,10 @@ class About:
     from_client: bool = True  # whether the editor's settings may set it
     is_path: bool = False  # a relative one starts at the folder of the file that names it
     is_name: bool = False  # with `is_path`: a plain name stands for itself
+    is_url: bool = False
+    kinds: tuple[str, ...] = ()  # of an engine's setting: the kinds that take it; () for all
+    needed_by: tuple[str, ...] = ()  # and those that do not go without it
+    is_credential: bool = False  # or says where one is
 
 
 def about(doc: str, **more: Any) -> dict[str, About]:
@@ -41,14 +45,84 @@ def setting(default: T, doc: str, **more: Any) -> T:
     return field(default=default, metadata=about(doc, **more))
 
 
+# The kinds of engines that are servers elsewhere, and those of them that we write prompts for.
+REMOTE_KINDS = ("openai", "llama-server", "ollama", "tabby")
+_PROMPTED_KINDS = ("openai", "llama-server", "ollama")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """An engine of your own, which `engine` chooses by its name."""
+    """An engine of your own, which `engine` chooses by its name; docs/remote.md has examples."""
 
-    kind: Literal["scripted"] = field(
-        metadata=about('`"scripted"` gives the answers that its file holds, for bug reports.')
+    kind: Literal["openai", "llama-server", "ollama", "tabby", "scripted"] = field(
+        metadata=about(
+            '`"openai"` is any server with `/v1/completions`, such as vLLM; `"scripted"` gives the '
+            "answers that its file holds, for bug reports."
+        )
     )
-    file: str = field(metadata=about("Where the answers are.", minimum=1, is_path=True))
+    url: str = setting(
+        "",
+        "Where the server is, such as `http://127.0.0.1:8000`. Ollama and llama-server are looked "
+        "for on this machine where it is empty.",
+        is_url=True,
+        kinds=REMOTE_KINDS,
+        needed_by=("openai", "tabby"),
+    )
+    model: str = setting(
+        "",
+        "The model's name as the server has it; may be empty where the server has one only.",
+        kinds=_PROMPTED_KINDS,
+    )
+    family: str = setting(
+        "",
+        "The family whose fill-in-the-middle the prompt is written in, such as `Qwen2.5-Coder`; "
+        "empty where the server does that.",
+        kinds=_PROMPTED_KINDS,
+    )
+    n_ctx: int = setting(
+        0,
+        "How much the model holds in mind; prompts are kept below it, and Ollama is asked for it.",
+        unit="tokens",
+        minimum=256,
+        maximum=1_048_576,
+        zero="what the server says, or 4096",
+        kinds=("openai", "ollama"),
+    )
+    api_key: str = field(
+        default="",
+        repr=False,
+        metadata=about("The key that the server asks for.", kinds=REMOTE_KINDS, is_credential=True),
+    )
+    api_key_env: str = setting(
+        "",
+        "The environment variable that holds the key, in place of `api_key`.",
+        kinds=REMOTE_KINDS,
+        is_credential=True,
+    )
+    timeout_ms: int = setting(
+        10_000,
+        "How long an answer may take from the question to its end.",
+        unit="milliseconds",
+        minimum=100,
+        maximum=300_000,
+        kinds=REMOTE_KINDS,
+    )
+    connect_timeout_ms: int = setting(
+        2_000,
+        "How long the server may take to accept a connection.",
+        unit="milliseconds",
+        minimum=50,
+        maximum=60_000,
+        kinds=REMOTE_KINDS,
+    )
+    file: str = setting(
+        "",
+        "Where the answers are.",
+        minimum=1,
+        is_path=True,
+        kinds=("scripted",),
+        needed_by=("scripted",),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +146,12 @@ class CompletionSettings:
     )
     debounce_ms: int = setting(
         0,
-        "How long to wait for the next key before an automatic request is taken up.",
+        "How long to wait for the next key before the model is asked, where nobody asked "
+        "explicitly.",
         unit="milliseconds",
+        minimum=1,
         maximum=5_000,
+        zero="no wait, or with an engine elsewhere one that follows how you type",
     )
 
 

@@ -1,13 +1,15 @@
 """What a client may not say, and the lines with which the user says it instead.
 
-Invariant: a path never comes from a client. An editor's settings may be a repository's, and nobody
-can tell (Claude Code's CVE-2026-21852 began there).
+Invariant: a path, an address or a key never comes from a client, and no key is proposed.
+An editor's settings may be a repository's, and nobody can tell (Claude Code's CVE-2026-21852 began
+there).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tabby_lsp.config.engines import stated
 from tabby_lsp.config.quoting import printable, shown, toml_key, toml_line
 from tabby_lsp.config.values import accept, expected, names_a_file
 
@@ -45,8 +47,12 @@ def engines_refusal(entry: Entry, engines: Mapping[str, EngineSettings], file: s
     if not engines:
         return f"{refused}: only {printable(file)} may define them."
     tables = [
-        f"[engines.{toml_key(name)}]\n{toml_line('kind', engine.kind)}\n"
-        f"{toml_line('file', engine.file)}"
+        "\n".join(
+            [
+                f"[engines.{toml_key(name)}]",
+                *(toml_line(part, value) for part, value in stated(engine).items()),
+            ]
+        )
         for name, engine in engines.items()
     ]
     return f"{refused}, {_remedy(file, is_top=False)}\n\n" + "\n\n".join(tables)

@@ -9,6 +9,7 @@ import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tabby_lsp.config.settings import MAX_TEXT_CHARS
 
@@ -51,6 +52,8 @@ def expected(key: Key) -> str:
         return f"a whole number of {about.unit} from {about.minimum} to {about.maximum}{zero}"
     if key.type == "array":
         return f"a list of at most {MAX_LIST_ITEMS} texts"
+    if about.is_url:
+        return "an address such as http://127.0.0.1:8000, without a password in it"
     noun = ("a name or path" if about.is_name else "a path") if about.is_path else "text"
     least = f"{about.minimum} to" if about.minimum else "at most"
     return f"{noun} of {least} {about.maximum} characters, without control characters"
@@ -73,6 +76,8 @@ def accept(key: Key, value: object, source: Source) -> object | None:
         return value if isinstance(value, str) and value in key.choices else None
     if not isinstance(value, str) or len(value) < key.about.minimum or not _is_plain(value):
         return None
+    if key.about.is_url:
+        return value if _is_address(value) else None
     return _anchored(key.about, value, source.folder)
 
 
@@ -108,6 +113,18 @@ def _is_plain(text: str) -> bool:
     if len(text) > MAX_TEXT_CHARS:
         return False
     return not any(unicodedata.category(char) in ("Cc", "Cs") for char in text)
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is where a server may be; what could be told apart by no eye is none."""
+    try:
+        parts = urlsplit(text)
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_bare = "@" not in parts.netloc and not set("?#\\") & set(text)
+    is_visible = text.isascii() and text.isprintable() and " " not in text
+    return parts.scheme in ("http", "https") and has_place and is_bare and is_visible
 
 
 def _anchored(about: About, text: str, folder: str) -> str:

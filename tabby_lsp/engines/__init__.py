@@ -1,1 +1,1 @@
-"""Who runs a model: llama.cpp on this machine, or a script that answers what it was told."""
+"""Who runs a model: llama.cpp on this machine, a server, or a script that says what it was told."""

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.models.cursor import ModelFileError, shown
-from tabby_lsp.models.fim_table import FAMILIES
+from tabby_lsp.models.fim_table import FAMILIES, STARTER
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from tabby_lsp.models.fim_table import FimFamily, Layout
     from tabby_lsp.models.gguf import Header
 
@@ -84,6 +86,62 @@ def fim_of(header: Header) -> Fim:
     )
 
 
+def families_named(name: str) -> tuple[FimFamily, ...]:
+    """The rows of the table with this name, in any case; raises EngineError where there is none."""
+    found = [row for row in (*FAMILIES, STARTER) if row.name.lower() == name.strip().lower()]
+    if not found:
+        names = ", ".join(sorted({row.name for row in (*FAMILIES, STARTER)}))
+        raise EngineError(
+            f"There is no family {shown(name)}: set `family` in config.toml to one of {names}."
+        )
+    return tuple(found)
+
+
+def family_of_tokens(tokens: Collection[str]) -> FimFamily | None:
+    """The family of a model of which nothing but its control tokens is known.
+
+    None where there is none, or where it takes more to tell it from others with the same tokens.
+    """
+    for row in FAMILIES:
+        if all(token in tokens for token in needed_tokens(row)):
+            is_certain = not (row.architectures or row.tokenizers or row.words)
+            return row if is_certain else None
+    return None
+
+
+def needed_tokens(family: FimFamily) -> tuple[str, ...]:
+    """The control tokens without which a model is not of this family."""
+    middle = () if family.middle is None else (family.middle,)
+    return (family.prefix, family.suffix, *middle, *family.requires)
+
+
+def fim_of_family(
+    family: FimFamily,
+    ids: Mapping[str, int],
+    bos: tuple[int, ...] = (),
+    languages: tuple[str, ...] = (),
+) -> Fim:
+    """How to ask a model of this family, whose control tokens have these ids.
+
+    `ids` has the tokens that a layout needs; what else it lacks is left out of the prompt.
+    """
+    return Fim(
+        family=family.name,
+        layout=family.layout,
+        prefix=ids[family.prefix],
+        suffix=ids[family.suffix],
+        middle=None if family.middle is None else ids[family.middle],
+        bos=bos,
+        repository=_spelling(family.repository, family, ids),
+        snippet=_spelling(family.snippet, family, ids),
+        snippets_in_prefix=family.snippets_in_prefix,
+        path_before=_spelling(family.path_before, family, ids),
+        path_in_prefix=_spelling(family.path_in_prefix, family, ids),
+        end_tokens=frozenset(ids[text] for text in family.tokens if text in ids),
+        languages=languages,
+    )
+
+
 def _by_its_own_words(header: Header) -> Fim:
     layout = _LAYOUTS.get(header.text(_OWN_LAYOUT) or "")
     if layout is None:
@@ -126,43 +184,27 @@ def _own_id(header: Header, keys: tuple[str, ...]) -> int | None:
 
 
 def _by_its_family(family: FimFamily, header: Header) -> Fim:
-    ids = header.special_tokens
-    return Fim(
-        family=family.name,
-        layout=family.layout,
-        prefix=ids[family.prefix],
-        suffix=ids[family.suffix],
-        middle=None if family.middle is None else ids[family.middle],
-        bos=_bos(header, needs_bos=family.needs_bos),
-        repository=_spelling(family.repository, family, header),
-        snippet=_spelling(family.snippet, family, header),
-        snippets_in_prefix=family.snippets_in_prefix,
-        path_before=_spelling(family.path_before, family, header),
-        path_in_prefix=_spelling(family.path_in_prefix, family, header),
-        end_tokens=frozenset(ids[text] for text in family.tokens if text in ids),
-        languages=_languages(header),
-    )
+    bos = _bos(header, needs_bos=family.needs_bos)
+    return fim_of_family(family, header.special_tokens, bos, _languages(header))
 
 
 def _fits(family: FimFamily, header: Header) -> bool:
-    middle = () if family.middle is None else (family.middle,)
-    needed = (family.prefix, family.suffix, *middle, *family.requires)
     names = " ".join(header.text(key) or "" for key in _NAME_KEYS).lower()
     return (
-        all(text in header.special_tokens for text in needed)
+        all(text in header.special_tokens for text in needed_tokens(family))
         and header.architecture in (family.architectures or (header.architecture,))
         and (not family.tokenizers or header.text(_TOKENIZER) in family.tokenizers)
         and (not family.words or any(word in names for word in family.words))
     )
 
 
-def _spelling(spelled: str, family: FimFamily, header: Header) -> Spelling:
+def _spelling(spelled: str, family: FimFamily, ids: Mapping[str, int]) -> Spelling:
     """Token ids for the control tokens in `spelled`; () where the vocabulary lacks one."""
     controls = "|".join(map(re.escape, family.tokens))
     parts = [part for part in re.split(f"({controls})", spelled) if part]
-    if any(part in family.tokens and part not in header.special_tokens for part in parts):
+    if any(part in family.tokens and part not in ids for part in parts):
         return ()
-    return tuple(header.special_tokens[part] if part in family.tokens else part for part in parts)
+    return tuple(ids[part] if part in family.tokens else part for part in parts)
 
 
 def _bos(header: Header, *, needs_bos: bool) -> tuple[int, ...]:

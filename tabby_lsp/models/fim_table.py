@@ -218,3 +218,31 @@ FAMILIES: tuple[FimFamily, ...] = (
         tokenizers=("llama",),
     ),
 )
+
+# The model that comes with the product names its layout in its file, so that no row has to fit it;
+# a server that runs it can only be told the row's name.
+STARTER = FimFamily(
+    name="starter",
+    layout="spm_v2",
+    prefix="<fim_prefix>",
+    suffix="<fim_suffix>",
+    middle="<fim_middle>",
+    others=("<fim_pad>", "<repo_name>", "<file_sep>"),
+    snippet="<file_sep>{path}\n{text}",
+    path_before="<file_sep>{path}\n",
+)
+
+# Control tokens beside fill-in-the-middle that many tokenizers read out of a text.
+OTHER_CONTROLS = (
+    "<s>",
+    "</s>",
+    "<unk>",
+    "<pad>",
+    "<bos>",
+    "<eos>",
+    "<mask>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "[INST]",
+    "[/INST]",
+)

@@ -190,7 +190,8 @@ def test_an_engine_is_defined_in_the_file_and_chosen_anywhere() -> None:
         ),
         (
             '[engines.mine]\nkind = "magic"\nfile = "/f"',
-            f'engines.mine.kind = "magic" from {FILE} is ignored: give it "scripted". '
+            f'engines.mine.kind = "magic" from {FILE} is ignored: give it "openai" or '
+            '"llama-server" or "ollama" or "tabby" or "scripted". '
             "The engine is left out.",
         ),
         (
@@ -201,12 +202,12 @@ def test_an_engine_is_defined_in_the_file_and_chosen_anywhere() -> None:
         (
             '[engines]\nmine = "scripted"',
             f'engines.mine = "scripted" from {FILE} is ignored: engines are tables '
-            "[engines.NAME] of config.toml, each with kind and file.",
+            "[engines.NAME] of config.toml, each with a kind.",
         ),
         (
             "engines = 5",
             f"engines = 5 from {FILE} is ignored: engines are tables [engines.NAME] of "
-            "config.toml, each with kind and file.",
+            "config.toml, each with a kind.",
         ),
     ],
 )

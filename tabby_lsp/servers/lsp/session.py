@@ -167,6 +167,8 @@ class Session:
         self._load_for(document)
         self._explain_silence(app, document)
         reply = await app.complete(ask)
+        if reply.decision.reason == "engine-away":
+            self._explain_failure(app)
         if reply.completion is None:
             return nothing
         completion = replace(reply.completion, text=selected + reply.completion.text)
@@ -215,13 +217,9 @@ class Session:
             suffix=suffix,
             n_document_chars=document.n_chars,
             automatic=automatic,
-            wait_s=self._wait_s(app) if automatic else 0,
+            waited_ms=self._client.delay_ms,
             others=[_open_file(other) for other in others],
         )
-
-    def _wait_s(self, app: App) -> float:
-        """What is left of our own debounce after the editor's."""
-        return max(0, app.settings.completion.debounce_ms - self._client.delay_ms) / 1000
 
     def _root_of(self, path: Path | None) -> Path | None:
         """The innermost workspace folder that holds a file, else the file's own folder."""
@@ -278,7 +276,7 @@ class Session:
             )
 
     def _explain_failure(self, app: App) -> None:
-        if app.engine.status.state == "failed":
+        if app.engine.status.state in ("failed", "away"):
             self._voice.warn_once(app.engine.status.message)
 
 

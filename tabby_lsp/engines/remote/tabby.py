@@ -1,0 +1,67 @@
+"""A Tabby server: it gets the segments as they are, and renders, cuts and decides by itself.
+
+Nothing is reported back to it: what became of a suggestion stays on this machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tabby_lsp.engines.remote import faults
+from tabby_lsp.engines.remote.dialect import Said, dig, text_at
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from tabby_lsp.domain import GenerationRequest, Segments
+    from tabby_lsp.engines.remote.connection import Connection
+
+
+class TabbyDialect:
+    """Answers come whole: Tabby's server does not stream them."""
+
+    load_timeout_s = 0.0
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def greet(self, deadline_s: float) -> str:
+        health = await self._health(deadline_s)
+        model = text_at(health, "model")
+        if not model:
+            raise faults.Fault(
+                "model",
+                f"{self._connection.place.url} runs no model for completion: start it as"
+                " `tabby serve --model NAME`, or correct `url` of"
+                f" {self._connection.place.table}.",
+            )
+        return model
+
+    async def ask(
+        self, request: GenerationRequest, deadline_s: float
+    ) -> AsyncGenerator[Said, None]:
+        body = {"language": request.segments.language, "segments": _segments(request.segments)}
+        answer = await self._connection.fetch("POST", "/v1/completions", body, deadline_s)
+        if not isinstance(dig(answer, "choices"), list):
+            raise faults.strange(self._connection.place, "no `choices`")
+        yield Said(text_at(answer, "choices", 0, "text"))
+
+    async def _health(self, deadline_s: float) -> object:
+        """Some versions want to be asked by POST."""
+        try:
+            return await self._connection.fetch("GET", "/v1/health", None, deadline_s)
+        except faults.Fault as fault:
+            if fault.kind != "place":
+                raise
+            return await self._connection.fetch("POST", "/v1/health", {}, deadline_s)
+
+
+def _segments(segments: Segments) -> dict[str, object]:
+    """Tabby's names for ours; snippets are from files that are open or lie beside this one."""
+    snippets = [{"filepath": s.path, "body": s.text, "score": 1.0} for s in segments.snippets]
+    shown: dict[str, object] = {"prefix": segments.prefix, "suffix": segments.suffix}
+    if segments.path:
+        shown["filepath"] = segments.path
+    if snippets:
+        shown["relevant_snippets_from_recently_opened_files"] = snippets
+    return shown

@@ -1,0 +1,60 @@
+"""How the tests ask an engine whose server is scripted: the only place that makes one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tabby_lsp.config import EngineSettings
+from tabby_lsp.domain import GenerationRequest, Piece, Segments, Snippet
+from tabby_lsp.engines.remote.engine import RemoteEngine, remote_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+Result = TypeVar("Result")
+
+SEGMENTS = Segments(
+    prefix="def add(a, b):\n    return ",
+    suffix="\n\nprint(add(1, 2))\n",
+    path="sums/add.py",
+    repository="sums",
+    language="python",
+    snippets=(Snippet("sums/sub.py", "def sub(a, b):\n    return a - b\n"),),
+)
+
+
+def request(
+    segments: Segments = SEGMENTS, max_tokens: int = 24, stop: tuple[str, ...] = ()
+) -> GenerationRequest:
+    return GenerationRequest(segments, max_tokens, stop)
+
+
+def run(
+    work: Callable[[RemoteEngine], Awaitable[Result]], *, key: str = "", **settings: Any
+) -> Result:
+    """Give the work an engine of these settings, and close it afterwards."""
+
+    async def with_engine() -> Result:
+        engine = remote_engine("gpu", EngineSettings(**settings), key)
+        try:
+            return await work(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(with_engine())
+
+
+async def pieces(engine: RemoteEngine, asked: GenerationRequest) -> list[Piece]:
+    async with aclosing(engine.complete(asked)) as stream:
+        return [piece async for piece in stream]
+
+
+def answer(asked: GenerationRequest | None = None, *, key: str = "", **settings: Any) -> str:
+    """The whole text that comes of one request."""
+
+    async def work(engine: RemoteEngine) -> str:
+        return "".join(piece.text for piece in await pieces(engine, asked or request()))
+
+    return run(work, key=key, **settings)

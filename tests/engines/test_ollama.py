@@ -1,0 +1,145 @@
+"""What Ollama is sent, and what comes of its answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tabby_lsp.domain import EngineError, Segments, Timings
+from tests.engines.asking import SEGMENTS, answer, pieces, request, run
+from tests.engines.scripted_server import Asked, ScriptedServer, line, reply, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tabby_lsp.engines.remote.engine import RemoteEngine
+
+MODEL = "qwen2.5-coder:1.5b-base"
+LINES = "application/x-ndjson"
+END = {
+    "response": "", "done": True, "done_reason": "stop", "context": [1, 2, 3],
+    "prompt_eval_count": 40, "prompt_eval_duration": 5_000_000,
+    "eval_count": 4, "eval_duration": 8_000_000,
+}  # fmt: skip
+
+
+def ollama(
+    *texts: str,
+    names: tuple[str, ...] = (MODEL,),
+    can: tuple[str, ...] | None = ("insert",),
+) -> Any:
+    """An Ollama with these models, which says this."""
+
+    def serve(asked: Asked) -> Iterable[bytes]:
+        match asked.path:
+            case "/api/tags":
+                return reply({"models": [{"name": name} for name in names]})
+            case "/api/show" if asked.body["model"] in names:
+                shown: dict[str, object] = {"details": {}, "model_info": {}}
+                return reply(shown | ({"capabilities": list(can)} if can else {}))
+            case "/api/generate" if not asked.body["stream"]:
+                return reply({"done": True, "done_reason": "load", "response": ""})
+            case "/api/generate":
+                said = [line({"response": text, "done": False}) for text in texts]
+                return stream([*said, line(END)], LINES)
+        return reply({"error": f"model '{asked.body['model']}' not found"}, 404)
+
+    return serve
+
+
+def check(expected: dict[str, Any], segments: Segments = SEGMENTS, **settings: Any) -> None:
+    """The engine asks Ollama with this very body, after it had it load the model."""
+    with ScriptedServer(ollama("a", " + b")) as server:
+        settings = {"kind": "ollama", "url": server.url, "model": MODEL} | settings
+        assert answer(request(segments, stop=("\n\n",)), **settings) == "a + b"
+        show, load, asked = server.bodies
+    assert show == {"model": MODEL}
+    assert load == {"model": MODEL, "stream": False, "options": {}}
+    options = {"temperature": 0, "num_predict": 24, "stop": ["\n\n"]}
+    assert asked == {"model": MODEL, "stream": True, "options": options} | expected
+
+
+def test_without_a_family_the_model_is_asked_to_insert() -> None:
+    check(
+        {
+            "prompt": "# Path: sums/sub.py\n# def sub(a, b):\n#     return a - b\n"
+            "def add(a, b):\n    return ",
+            "suffix": "\n\nprint(add(1, 2))\n",
+        }
+    )
+
+
+def test_an_empty_suffix_would_make_it_a_chat() -> None:
+    check({"prompt": "x = ", "suffix": "\n"}, Segments(prefix="x = ", suffix=""))
+
+
+def test_with_a_family_the_prompt_is_raw() -> None:
+    check(
+        {
+            "prompt": "<repo_name>sums<file_sep>sums/sub.py\ndef sub(a, b):\n    return a - b\n"
+            "<file_sep><fim_prefix>sums/add.py\ndef add(a, b):\n    return "
+            "<fim_suffix>\n\nprint(add(1, 2))\n<fim_middle>",
+            "raw": True,
+        },
+        family="StarCoder2",
+    )
+
+
+def test_a_context_is_asked_for_where_the_settings_name_one() -> None:
+    with ScriptedServer(ollama("a")) as server:
+        answer(kind="ollama", url=server.url, n_ctx=16_384)
+        _, load, asked = server.bodies
+    assert load["options"] == {"num_ctx": 16_384}
+    assert asked["options"]["num_ctx"] == 16_384
+
+
+def test_what_it_tells_of_the_cost_is_told() -> None:
+    async def work(engine: RemoteEngine) -> Timings:
+        return (await pieces(engine, request()))[-1].timings
+
+    with ScriptedServer(ollama("a")) as server:
+        timings = run(work, kind="ollama", url=server.url)
+    assert (timings.n_generated_tokens, timings.prefill_ms, timings.decode_ms) == (4, 5.0, 8.0)
+    # It does not tell which part of the prompt its cache held.
+    assert (timings.n_prompt_tokens, timings.n_evaluated_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "can", "settings", "words"),
+    [
+        (("a", "b"), ("insert",), {}, 'not just one model: set `model`.*: "a", "b"'),
+        (("a",), ("insert",), {"model": "c"}, 'no model "c": set `model`.*: "a"'),
+        ((MODEL,), ("completion",), {"model": MODEL}, "cannot fill in the middle"),
+    ],
+)
+def test_a_model_that_will_not_do_is_refused_with_those_that_might(
+    names: tuple[str, ...], can: tuple[str, ...], settings: dict[str, Any], words: str
+) -> None:
+    with (
+        ScriptedServer(ollama("x", names=names, can=can)) as server,
+        pytest.raises(EngineError, match=words),
+    ):
+        answer(kind="ollama", url=server.url, **settings)
+
+
+@pytest.mark.parametrize("settings", [{"family": "Qwen2.5-Coder"}, {}])
+def test_a_model_of_which_nothing_is_known_is_asked(settings: dict[str, Any]) -> None:
+    can = ("completion",) if settings else None
+    with ScriptedServer(ollama("x", can=can)) as server:
+        assert answer(kind="ollama", url=server.url, **settings) == "x"
+
+
+def test_an_error_in_the_middle_is_a_fault() -> None:
+    def failing(asked: Asked) -> Iterable[bytes]:
+        if asked.path == "/api/generate" and asked.body["stream"]:
+            return stream([line({"response": "a"}), line({"error": "out of memory"})], LINES)
+        return ollama()(asked)  # type: ignore[no-any-return]
+
+    with ScriptedServer(failing) as server, pytest.raises(EngineError, match=r"\(out of memory\)"):
+        answer(kind="ollama", url=server.url)
+
+
+def test_control_tokens_that_are_written_out_end_the_answer() -> None:
+    with ScriptedServer(ollama("a + b", "<file_s", "ep>c.py")) as server:
+        assert answer(kind="ollama", url=server.url, family="StarCoder2") == "a + b"
