@@ -127,6 +127,18 @@ def test_a_server_without_a_list_of_models_is_asked_all_the_same() -> None:
         assert answer(kind="openai", url=server.url, model="m") == "a"
 
 
+def test_a_llama_server_leaves_the_suffix_out_without_a_word_so_we_say_it() -> None:
+    def llama_server(asked: Asked) -> Iterable[bytes]:
+        if asked.path.endswith("/models"):
+            return reply({"data": [{"id": "m", "owned_by": "llamacpp"}]})
+        return stream([said("a", "stop")])
+
+    with ScriptedServer(llama_server) as server:
+        with pytest.raises(EngineError, match='to "llama-server"'):
+            answer(kind="openai", url=server.url)
+        assert answer(kind="openai", url=server.url, family="Qwen2.5-Coder") == "a"
+
+
 def test_an_answer_in_one_piece_is_an_answer() -> None:
     def whole(asked: Asked) -> Iterable[bytes]:
         if asked.path.endswith("/models"):

@@ -39,7 +39,9 @@ def test_an_ollama_names_its_models() -> None:
     assert found("ollama", reply({"models": []})) == (RunningServer("ollama", "", ()),)
 
 
-@pytest.mark.parametrize("more", [{}, {"model_alias": "qwen.gguf"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"model_alias": "qwen.gguf"}, {"model_alias": "/models/qwen.gguf"}]
+)
 def test_a_llama_server_names_its_model(more: dict[str, str]) -> None:
     expected = (RunningServer("llama-server", "", ("qwen.gguf",)),)
     assert found("llama-server", reply(PROPS | more)) == expected

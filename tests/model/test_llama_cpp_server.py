@@ -76,9 +76,9 @@ async def text(engine: Any, place: int) -> str:
 
 
 def test_it_says_what_the_built_in_engine_says(url: str) -> None:
-    """The prompt is the same to the letter: at most places the answer is too.
+    """The prompt is the same, so the answers are, but for where they end.
 
-    The built-in engine stops a little earlier, since it weighs all that ends an answer together.
+    The built-in engine may stop earlier, since it weighs all that ends an answer together.
     """
     places = range(400, 1_600, 60)
 
@@ -86,8 +86,9 @@ def test_it_says_what_the_built_in_engine_says(url: str) -> None:
         return [await text(engine, place) for place in places]
 
     here, there = run(work), remotely(url, work)
-    same = [a == b for a, b in zip(here, there, strict=True)]
-    assert sum(same) >= 0.7 * len(same)
+    same = [b.startswith(a) for a, b in zip(here, there, strict=True)]
+    assert sum(same) >= 0.8 * len(same)
+    assert sum(map(bool, here)) >= 0.5 * len(here)
 
 
 def test_it_completes_what_every_python_model_knows(url: str) -> None:

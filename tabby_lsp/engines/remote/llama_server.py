@@ -60,8 +60,7 @@ class LlamaServerDialect:
         self._slot = os.getpid() % max(1, count_at(props, "total_slots"))
         self._tokenizer = RemoteTokenizer(self._connection, self._model)
         self._fim = await self._find_fim(deadline_s)
-        file = PurePath(text_at(props, "model_path")).name
-        return self._model or text_at(props, "model_alias") or file or "llama-server"
+        return self._model or model_name(props) or "llama-server"
 
     async def ask(
         self, request: GenerationRequest, deadline_s: float
@@ -134,9 +133,10 @@ class LlamaServerDialect:
                 (row for row in rows if all(token in ids for token in needed_tokens(row))), None
             )
             if family is None:
+                lacks = next(token for token in needed_tokens(rows[0]) if token not in ids)
                 raise faults.Fault(
                     "model",
-                    f"The model of {self._connection.place.url} has no {rows[0].prefix}, so it is"
+                    f"The model of {self._connection.place.url} has no {lacks}, so it is"
                     f" not of the family {rows[0].name}: correct `family` of"
                     f" {self._connection.place.table}, or leave it out.",
                 )
@@ -145,6 +145,12 @@ class LlamaServerDialect:
         if family is None:
             return None
         return fim_of_family(family, ids, bos=await self._tokenizer.bos(deadline_s))
+
+
+def model_name(props: object) -> str:
+    """What `/props` calls the model, without the folders where the server has it; "" for none."""
+    alias, path = text_at(props, "model_alias"), text_at(props, "model_path")
+    return alias if alias and not alias.endswith(".gguf") else PurePath(alias or path).name
 
 
 def _unix(segments: Segments) -> Segments:

@@ -58,6 +58,14 @@ class OpenAIDialect:
         names = texts_at(listing, "id", "data")
         if not self._configured and len(names) != 1:
             raise faults.no_model(self._connection.place, "", names)
+        if self._family is None and text_at(listing, "data", 0, "owned_by") == "llamacpp":
+            # It takes `suffix` without a word and leaves it out.
+            place = self._connection.place
+            raise faults.Fault(
+                "suffix",
+                f"{place.url} is a llama-server, whose `/v1` leaves the suffix out: set `kind` of"
+                f' {place.table} to "llama-server".',
+            )
         self._model = self._configured or names[0]
         if self._model in names:
             # vLLM's word for it; others do not say.

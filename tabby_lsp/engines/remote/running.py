@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.remote.connection import Connection
-from tabby_lsp.engines.remote.dialect import count_at, text_at, texts_at
+from tabby_lsp.engines.remote.dialect import count_at, texts_at
 from tabby_lsp.engines.remote.faults import Place
 from tabby_lsp.engines.remote.llama_server import URL as LLAMA_SERVER_URL
+from tabby_lsp.engines.remote.llama_server import model_name
 from tabby_lsp.engines.remote.ollama import URL as OLLAMA_URL
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def _knock(kind: RunningKind, url: str) -> RunningServer | None:
             props = await connection.fetch("GET", "/props", None, deadline_s)
             # Tabby's servers use the same port and have other answers.
             is_it = count_at(props, "default_generation_settings", "n_ctx") > 0
-            model = text_at(props, "model_alias") or PurePath(text_at(props, "model_path")).name
+            model = model_name(props)
             models = (model,) if model else ()
     except EngineError:
         return None
