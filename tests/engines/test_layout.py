@@ -96,6 +96,14 @@ def test_a_snippet_that_does_not_fit_is_left_out_whole() -> None:
     assert "C" in spell(render(segments, FIM, tokenize, 100))
 
 
+def test_text_of_many_tokens_to_a_character_fills_its_room_too() -> None:
+    """A Chinese character has three bytes, and here three tokens."""
+    prefix = "".join(f"# 第{n}行的注释\n" for n in range(200))
+    prompt = render(Segments(prefix=prefix, suffix=""), FIM, tokenize, 600)
+
+    assert 300 < len(prompt) <= 600
+
+
 LINES = st.lists(st.text(alphabet="ab é", max_size=30), max_size=80).map("\n".join)
 
 

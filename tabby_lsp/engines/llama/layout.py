@@ -104,12 +104,15 @@ def _tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
     step_chars = max(1, int(n_room * _PREFIX_STEP_SHARE * _FEW_CHARS_PER_TOKEN))
     n_over_chars = max(0, len(text) - n_room * _MOST_CHARS_PER_TOKEN)
     n_steps = math.ceil(n_over_chars / step_chars)
-    tokens = tokenize(_from_line_start(text, n_steps * step_chars))
-    while len(tokens) > n_room:
+    while True:
+        kept = _from_line_start(text, n_steps * step_chars)
+        tokens = tokenize(kept)
         n_over_tokens = len(tokens) - n_room
-        n_steps += max(1, int(n_over_tokens * _FEW_CHARS_PER_TOKEN / step_chars))
-        tokens = tokenize(_from_line_start(text, n_steps * step_chars))
-    return tokens
+        if n_over_tokens <= 0:
+            return tokens
+        # Half as far as the average says, since the beginning may be denser than the rest.
+        n_over_chars = n_over_tokens * len(kept) // (2 * len(tokens))
+        n_steps += max(1, n_over_chars // step_chars)
 
 
 def _from_line_start(text: str, start: int) -> str:
