@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
@@ -124,14 +126,14 @@ class App:
             self.decisions.append(decision)
         return Reply(completion=answer.completion, decision=decision)
 
-    def silence(self, language: str, path: Path | None) -> Reason | None:
+    def silence(self, language: str, uri: str) -> Reason | None:
         """Why nothing is offered in a document at all, as one word; None where it is."""
         status, settings = self.engine.status, self.settings.completion
         if not settings.enabled:
             return "disabled"
         if language in settings.disabled_languages:
             return "language-disabled"
-        if path is not None and is_secret_path(str(path)):
+        if is_secret_path(unquote(re.split(r"[?#]", uri, maxsplit=1)[0])):
             return "secret-file"
         if status.state == "failed":
             return "model-failed"
@@ -164,7 +166,7 @@ class App:
         await self.engine.close()
 
     async def _answer(self, ask: Ask, account: pipeline.Account) -> pipeline.Answer:
-        if why_not := self.silence(ask.language, ask.path):
+        if why_not := self.silence(ask.language, ask.uri):
             return pipeline.Answer(None, why_not)
         if ask.n_document_chars > _MAX_DOCUMENT_CHARS or _line_chars(ask) > _MAX_LINE_CHARS:
             return pipeline.Answer(None, "too-large")

@@ -93,7 +93,7 @@ def _ask(document: Document, path: Path, position: Position, settings: Settings)
 async def _answer(ask: Ask, settings: Settings) -> Reply:
     app = build(settings)
     try:
-        if app.silence(ask.language, ask.path) in (None, "model-failed"):
+        if app.silence(ask.language, ask.uri) in (None, "model-failed"):
             await app.engine.load()
         return await app.complete(ask)
     finally:

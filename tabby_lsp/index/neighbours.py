@@ -50,7 +50,8 @@ class Surroundings:
 class _OnDisk:
     read_at_s: float
     siblings: tuple[tuple[Path, str], ...]  # nearest first
-    ignored: frozenset[Path]  # of the open files
+    judged: frozenset[Path]  # the files that were open then
+    usable: frozenset[Path]  # of those
 
 
 class Neighbours:
@@ -68,7 +69,8 @@ class Neighbours:
         others = [o for o in others if family_of(o.language) == family_of(language)]
         known = self._known.get(path)
         open_paths = tuple(other.path for other in others if other.path)
-        if known is None or time.monotonic() - known.read_at_s > _FRESH_S:
+        is_news = known is not None and not known.judged.issuperset(open_paths)
+        if known is None or is_news or time.monotonic() - known.read_at_s > _FRESH_S:
             reading = self._start_reading(path, root, language, open_paths)
             if known is None:
                 with suppress(TimeoutError):
@@ -78,7 +80,7 @@ class Neighbours:
             return Surroundings((), is_complete=False)
         texts = list(_texts(known, root, others))
         # Cutting a long file takes tens of milliseconds, which the event loop has not.
-        return Surroundings(await asyncio.to_thread(_cut, texts), is_complete=True)
+        return Surroundings(await asyncio.to_thread(_cut, texts), is_complete=not is_news)
 
     def saved(self, path: Path) -> None:
         """A file was saved: everything that was read in its neighbourhood is read again."""
@@ -105,7 +107,8 @@ class Neighbours:
         return _OnDisk(
             read_at_s=time.monotonic(),
             siblings=tuple((sibling, text) for sibling, text in texts if text),
-            ignored=frozenset(p for p in open_paths if is_ignored(p, root)),
+            judged=frozenset(open_paths),
+            usable=frozenset(p for p in open_paths if _is_usable(p, root)),
         )
 
 
@@ -115,9 +118,11 @@ def _texts(
     """Path, text and language of every file that may be used."""
     open_paths = {other.path for other in others}
     for other in others:
-        is_hidden = other.path in known.ignored or is_secret_path(str(other.path or ""))
-        text = "" if is_hidden else other.read()
-        if 0 < len(text) <= MAX_FILE_BYTES:
+        # What is no file may be another view of one that must not be used: a cell, an old version.
+        if other.path is None or other.path not in known.usable:
+            continue
+        text = other.read()
+        if len(text) <= MAX_FILE_BYTES:
             yield _name(other.path, root), text, other.language
     for path, text in known.siblings:
         if path not in open_paths:
@@ -131,7 +136,11 @@ def _cut(texts: list[tuple[str, str, str]]) -> tuple[tuple[str, tuple[str, ...]]
     )
 
 
-def _name(path: Path | None, root: Path) -> str:
-    if path is None:
-        return "untitled"
+def _is_usable(path: Path, root: Path) -> bool:
+    """Whether neither a file's name nor what it links to is secret or ignored."""
+    places = {path, path.resolve()}
+    return not any(is_secret_path(str(place)) or is_ignored(place, root) for place in places)
+
+
+def _name(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name

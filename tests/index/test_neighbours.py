@@ -62,8 +62,42 @@ def test_an_open_file_whose_name_says_secret_is_left_out(tmp_path: Path) -> None
     assert names(around(tmp_path, opened(tmp_path / ".env", "x = 1\n"))) == []
 
 
-def test_a_document_that_is_no_file_may_be_used(tmp_path: Path) -> None:
-    assert names(around(tmp_path, opened(None, "x = 1\n"))) == ["untitled"]
+def test_a_document_that_is_no_file_is_left_out(tmp_path: Path) -> None:
+    """It may be a cell or an old version of one that must not be used."""
+    assert names(around(tmp_path, opened(None, "x = 1\n"))) == []
+
+
+def test_an_open_link_to_a_file_that_must_not_be_used_is_left_out(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text("private.py\n")
+    for name, target in (("a.py", "private.py"), ("b.py", ".env")):
+        (tmp_path / target).write_text("x = 1\n")
+        (tmp_path / name).symlink_to(target)
+
+    found = around(
+        tmp_path, opened(tmp_path / "a.py", "x = 1\n"), opened(tmp_path / "b.py", "x = 1\n")
+    )
+
+    assert names(found) == []
+
+
+def test_a_file_that_was_opened_later_is_judged_before_it_is_used(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text("private.py\n")
+    later = [opened(tmp_path / name, "x = 1\n") for name in ("private.py", "public.py")]
+
+    async def thrice() -> list[Surroundings]:
+        neighbours = Neighbours()
+        path = tmp_path / "main.py"
+        before = await neighbours.around(path, tmp_path, "python", (), A_SECOND)
+        at_once = await neighbours.around(path, tmp_path, "python", later, A_SECOND)
+        await asyncio.sleep(0.5)
+        return [before, at_once, await neighbours.around(path, tmp_path, "python", later, A_SECOND)]
+
+    before, at_once, after = asyncio.run(thrice())
+
+    assert [names(before), names(at_once), names(after)] == [[], [], ["public.py"]]
+    assert not at_once.is_complete
 
 
 def test_a_huge_open_file_is_left_out(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ class Session:
         """Load the model when the first document needs it, and show that it loads."""
         if self.app is None or (self._loading is not None and not self._loading.done()):
             return
-        is_wanted = self.app.silence(document.language, path_of(document.uri)) is None
+        is_wanted = self.app.silence(document.language, document.uri) is None
         if is_wanted and self.app.engine.status.state == "unloaded":
             self._loading = asyncio.ensure_future(self._load(self.app))
 
@@ -264,7 +264,7 @@ class Session:
 
     def _explain_silence(self, app: App, document: Document) -> None:
         """Say once why nothing is shown, where the user can do something about it."""
-        why = app.silence(document.language, path_of(document.uri))
+        why = app.silence(document.language, document.uri)
         if why == "model-failed":
             self._explain_failure(app)
         elif why == "language-unknown-to-model" and document.language in BY_ID:
