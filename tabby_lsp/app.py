@@ -146,9 +146,13 @@ class App:
         was, self.settings = self.settings, settings
         if (was.stats.enabled) != settings.stats.enabled:
             self.fates = Fates(Ledger(stats_path()) if settings.stats.enabled else None)
-        if _engine_settings(was) != _engine_settings(settings):
-            old, self.engine = self.engine, await asyncio.to_thread(_engine, settings)
+        if was != settings:
+            # What was answered with other settings is no answer any more.
             self._cache = CompletionCache()
+            self._sticky.clear()
+        if _engine_settings(was) != _engine_settings(settings):
+            newer = await asyncio.to_thread(_engine, settings)
+            old, self.engine = self.engine, newer
             await old.close()
 
     def saved(self, path: Path) -> None:

@@ -54,7 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown and parsed.command != "lsp":
         parser.error(f"there is no {unknown[0]}; see `tabby-lsp {parsed.command} --help`")
-    return _COMMANDS[parsed.command](parsed)
+    try:
+        return _COMMANDS[parsed.command](parsed)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as with `| head`; Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -209,10 +214,18 @@ def _log_to(resolved: Resolved) -> None:
     log = resolved.settings.log
     level = getattr(logging, log.level.upper())
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    trouble = ""
     if log.file:
-        handlers.append(logging.FileHandler(log.file, encoding="utf-8", delay=True))
+        try:
+            Path(log.file).parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(log.file, encoding="utf-8"))
+        except OSError as error:
+            trouble = f"the log file {log.file} cannot be written: {error.strerror}"
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=level, handlers=handlers, format=form)
+    logging.raiseExceptions = False  # A full disk must not fill stderr with tracebacks.
+    if trouble:
+        logging.getLogger(__name__).error("%s", trouble)
     # pygls writes whole messages, and so the user's code, at INFO; errors it writes come to us too.
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(max(level, logging.INFO))

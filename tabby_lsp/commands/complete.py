@@ -57,6 +57,8 @@ def read_place(place: str) -> tuple[Path, Position]:
 
 
 def _open(path: Path, position: Position) -> Document:
+    if path.exists() and not path.is_file():
+        raise BadPlace(f"{path} is not a file")
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:

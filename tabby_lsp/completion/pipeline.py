@@ -97,12 +97,12 @@ async def complete(
     chosen = scope(cursor) if limits.offers_blocks else "line"
     max_tokens = limits.max_line_tokens if chosen == "line" else limits.max_block_tokens
     request = GenerationRequest(account.segments, max_tokens)
-    text = await _generate(engine, request, cursor, chosen, account)
+    text, is_cut = await _generate(engine, request, cursor, chosen, account)
     # 5) What of it is worth showing?
     completion = postprocess(text, cursor, chosen)
     cache.put(place, completion or NOTHING)
     if completion is None:
-        return Answer(None, "filtered" if text.strip() else "nothing-to-add")
+        return Answer(None, "filtered" if text.strip() or is_cut else "nothing-to-add")
     return Answer(completion, chosen)
 
 
@@ -123,7 +123,8 @@ async def _generate(
     cursor: Cursor,
     chosen: Scope,
     account: Account,
-) -> str:
+) -> tuple[str, bool]:
+    """The text up to where it ends, and whether the model had said more."""
     text = ""
     async with aclosing(engine.complete(request)) as pieces:
         async for piece in pieces:
@@ -131,5 +132,5 @@ async def _generate(
             account.timings = piece.timings
             end = end_of(text, cursor, chosen)
             if end is not None:
-                return text[:end]
-    return text
+                return text[:end], bool(text[end:].strip())
+    return text, False

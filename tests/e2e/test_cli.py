@@ -138,3 +138,27 @@ def test_the_demonstration_saves_keys_without_a_terminal(home: Path) -> None:
     assert "characters written with" in run.stdout
     assert int(re.findall(r"(\d+) suggestions taken", run.stdout)[0]) > 0
     assert "\x1b" not in run.stdout
+
+
+def test_a_log_file_in_a_new_folder_is_made(home: Path) -> None:
+    log = home / "new" / "folder" / "tabby.log"
+    run = tabby(home, "stats", "--log-file", str(log))
+
+    assert run.returncode == 0
+    assert log.exists()
+
+
+def test_a_log_file_that_cannot_be_made_is_named_and_no_reason_to_fail(home: Path) -> None:
+    (home / "file").write_text("")
+    run = tabby(home, "stats", "--log-file", str(home / "file" / "tabby.log"))
+
+    assert run.returncode == 0
+    assert "cannot be written" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_folder_is_no_file(home: Path) -> None:
+    run = tabby(home, "complete", f"{home}:1:1")
+
+    assert run.returncode == 2
+    assert "is not a file" in run.stderr

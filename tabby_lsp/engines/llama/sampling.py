@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tabby_lsp.domain import EngineError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,6 +31,8 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
 
     scores = logits.astype(np.float32)
     largest = float(scores.max())
+    if not np.isfinite(largest):
+        raise EngineError("The model computes nonsense, so its file is damaged: get it again.")
     np.exp(scores - largest, out=scores)
     total = float(scores.sum())
     ends = list(end_tokens)

@@ -89,8 +89,8 @@ class TabbyProtocol(LanguageServerProtocol):
             self._refuse(message_id, _NOT_INITIALIZED, "the first request must be `initialize`")
         elif self._is_initialized and method == lsp.INITIALIZE:
             self._refuse(message_id, _INVALID_REQUEST, "`initialize` was sent already")
-        elif not self._has_handler(method):
-            self._refuse(message_id, _METHOD_NOT_FOUND, f"there is no method {method[:80]!r}")
+        elif not self._has_handler(method) or not self._is_request(method):
+            self._refuse(message_id, _METHOD_NOT_FOUND, f"there is no request {method[:80]!r}")
         else:
             self._dispatch_request(message_id, method, message)
 
@@ -100,7 +100,12 @@ class TabbyProtocol(LanguageServerProtocol):
         try:
             request = self._structured(method, message)
         except Exception as error:
-            self._refuse(message_id, _INVALID_PARAMS, _why_invalid(error))
+            simpler = _without_what_nobody_needs(message) if method == lsp.INITIALIZE else None
+            if simpler is None:
+                self._refuse(message_id, _INVALID_PARAMS, _why_invalid(error))
+            else:
+                logger.warning("initialize is read in part: %s", _why_invalid(error))
+                self._dispatch_request(message_id, method, simpler)
             return
         if method == lsp.INITIALIZE:
             self._is_initialized = True
@@ -151,6 +156,10 @@ class TabbyProtocol(LanguageServerProtocol):
         assert message_type is not None, "every handler here is of a method that lsprotocol knows"
         return self._converter.structure(message, message_type)
 
+    def _is_request(self, method: str) -> bool:
+        """Whether LSP has a reply to it; `didChange` with an id would wait for one for ever."""
+        return hasattr(self.get_message_type(method), "id")
+
     def _has_handler(self, method: str) -> bool:
         try:
             return self._get_handler(method) is not None
@@ -197,6 +206,31 @@ class TabbyProtocol(LanguageServerProtocol):
         body = json.dumps(data, default=self._serialize_message, separators=(",", ":")).encode()
         logger.debug("sending %d bytes", len(body))
         self.writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+# Of a client that is newer than lsprotocol, or a little off, this much is enough to serve it.
+_NEEDED_PARAMS = ("processId", "clientInfo", "rootUri", "workspaceFolders", "initializationOptions")
+_NEEDED_CAPABILITIES = (
+    ("general", "positionEncodings"),
+    ("window", "workDoneProgress"),
+    ("workspace", "configuration"),
+    ("workspace", "workspaceFolders"),
+)
+
+
+def _without_what_nobody_needs(message: dict[str, Any]) -> dict[str, Any] | None:
+    """An `initialize` with what we use of it; None where there is nothing to leave out."""
+    params = message.get("params")
+    if not isinstance(params, dict) or not isinstance(params.get("capabilities"), dict):
+        return None
+    capabilities: dict[str, dict[str, Any]] = {}
+    for section, name in _NEEDED_CAPABILITIES:
+        group = params["capabilities"].get(section)
+        if isinstance(group, dict) and name in group:
+            capabilities.setdefault(section, {})[name] = group[name]
+    needed = {name: params[name] for name in _NEEDED_PARAMS if name in params}
+    simpler = {**needed, "capabilities": capabilities}
+    return {**message, "params": simpler} if simpler != params else None
 
 
 # cattrs would take "0" for a line and 5 for a text. Where these stand, LSP means just one type by

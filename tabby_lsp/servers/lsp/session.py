@@ -66,6 +66,7 @@ class Session:
         self._client: Client = client_named("")
         self._documents: dict[str, Document] = {}
         self._newest = Newest()
+        self._configuring = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
         self._initial = client_source(None, "initializationOptions")
 
@@ -232,6 +233,11 @@ class Session:
 
     async def _configure(self, client_sources: Sequence[Source]) -> None:
         """Resolve all the settings anew; of the app, only what they change is built again."""
+        # One after the other: clients push settings in bursts, and each may bring another engine.
+        async with self._configuring:
+            await self._configure_now(client_sources)
+
+    async def _configure_now(self, client_sources: Sequence[Source]) -> None:
         own = [source for source in self._sources if source.kind != "flag"]
         flags = [source for source in self._sources if source.kind == "flag"]
         resolved = resolve([*own, *client_sources, *flags])
