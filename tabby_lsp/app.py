@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,26 +15,29 @@ from urllib.parse import unquote
 
 from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
-from tabby_lsp.completion.cursor import Cursor, first_line, last_line
 from tabby_lsp.completion.debounce import Pace, delay_ms
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.config import REMOTE_KINDS, api_key_of, data_dir, state_dir
+from tabby_lsp.documents import canonical_uri
 from tabby_lsp.domain import Completion, Decision, Engine, EngineError, Outcome, Reason, Snippet
 from tabby_lsp.engines.absent import AbsentEngine
 from tabby_lsp.engines.llama.engine import LlamaEngine
 from tabby_lsp.engines.scripted import ScriptedEngine, read_script
 from tabby_lsp.fates import Fates
-from tabby_lsp.index.neighbours import Neighbours, OpenFile
+from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.ledger import Ledger
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.found import locate
 from tabby_lsp.models.gguf import read_header
+from tabby_lsp.request import n_line_chars, query_of, question_of
 from tabby_lsp.secrets import is_secret_path
+from tabby_lsp.sharing import Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable
 
     from tabby_lsp.config import EngineSettings, Settings
+    from tabby_lsp.request import Ask
 
 logger = logging.getLogger(__name__)
 
@@ -48,33 +52,12 @@ _GATHER_TIMEOUT_S = 0.15
 # How far the cursor goes before other snippets are looked for: each change of snippets makes the
 # engine read the whole prompt again.
 _STICKY_LINES = 12
-# Round the cursor, without its own line, so that the choice stays the same while the line is typed.
-_QUERY_LINES_BEFORE, _QUERY_LINES_AFTER = 10, 8
 # Of a server's last answers, the times are averaged; tabby-agent's number.
 _N_RESPONSES_KEPT = 10
 
 # What is larger was not written by hand (the limits asked for in yegappan/lsp#762, theia#2599).
 _MAX_DOCUMENT_CHARS = 5_000_000
 _MAX_LINE_CHARS = 5_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """A request for a completion, as the editor or the command line makes it."""
-
-    uri: str
-    version: int
-    language: str
-    path: Path | None  # None for documents that are not files
-    root: Path | None  # the workspace folder it lies in
-    line: int
-    character: int  # in the client's own units, for the record only
-    prefix: str
-    suffix: str
-    n_document_chars: int
-    automatic: bool
-    waited_ms: float = 0  # for a newer key, by the editor before it asked
-    others: Sequence[OpenFile] = ()  # the other documents that are open, latest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +77,10 @@ class App:
         self.fates = Fates(Ledger(stats_path()) if settings.stats.enabled else None)
         self.decisions: deque[Decision] = deque(maxlen=_N_DECISIONS_KEPT)
         self._cache = CompletionCache()
+        self._sharing = Sharing()
+        self._late: dict[str, asyncio.Task[pipeline.Answer]] = {}  # by the document's uri
         self._neighbours = Neighbours()
-        self._sticky: dict[str, tuple[int, tuple[Snippet, ...]]] = {}
+        self._sticky: dict[str, tuple[int, tuple[Snippet, ...]]] = {}  # likewise
         self._pace = Pace()
         self._last_asked_s = 0.0
         self._responses_ms: deque[float] = deque(maxlen=_N_RESPONSES_KEPT)
@@ -103,28 +88,21 @@ class App:
 
     async def complete(self, ask: Ask) -> Reply:
         """Answer one request, and record why it was answered so; raises CancelledError only."""
-        started_s = time.perf_counter()
-        account = pipeline.Account()
-        answer = pipeline.Answer(None, "internal-error")
-        outcome: Outcome = "failed"
-        try:
-            answer = await self._answer(ask, account)
-            outcome = "shown" if answer.completion else "empty"
-        except asyncio.CancelledError as error:
-            outcome = "superseded" if SUPERSEDED in error.args else "cancelled"
-            answer = pipeline.Answer(None, outcome)
-            raise
-        except EngineError as error:
-            is_away = self.engine.status.state == "away"
-            answer = pipeline.Answer(None, "engine-away" if is_away else "engine-failed")
-            self._log_failure(str(error))
-        except Exception:
-            logger.exception("no completion: a fault of tabby-lsp itself")
-        finally:
-            total_ms = (time.perf_counter() - started_s) * 1000
-            decision = self._decision(ask, outcome, answer.reason, account, total_ms)
-            self.decisions.append(decision)
-        return Reply(completion=answer.completion, decision=decision)
+        return await self._recorded(ask, lambda account: self._answer(ask, account))
+
+    async def complete_within(self, ask: Ask, limit_s: float) -> Reply:
+        """Like `complete`, but with what there is after `limit_s`.
+
+        The model goes on, so that a later request finds what it says.
+        """
+        return await self._recorded(ask, lambda account: self._answer_within(ask, account, limit_s))
+
+    def withdraw(self, decision: Decision, reason: Reason) -> None:
+        """Correct the record of an answer that was not shown after all."""
+        with suppress(ValueError):
+            self.decisions[self.decisions.index(decision)] = replace(
+                decision, outcome="empty", reason=reason
+            )
 
     def silence(self, language: str, uri: str) -> Reason | None:
         """Why nothing is offered in a document at all, as one word; None where it is."""
@@ -146,13 +124,15 @@ class App:
         was, self.settings = self.settings, settings
         if (was.stats.enabled) != settings.stats.enabled:
             self.fates = Fates(Ledger(stats_path()) if settings.stats.enabled else None)
+        answering = self._sharing
         if was != settings:
             # What was answered with other settings is no answer any more.
-            self._cache = CompletionCache()
+            self._cache, self._sharing = CompletionCache(), Sharing()
             self._sticky.clear()
         if _engine_settings(was) != _engine_settings(settings):
             newer = await asyncio.to_thread(_engine, settings)
             old, self.engine = self.engine, newer
+            answering.end()
             await old.close()
 
     def saved(self, path: Path) -> None:
@@ -160,74 +140,142 @@ class App:
         self._neighbours.saved(path)
 
     def closed(self, uri: str) -> None:
-        """A document is no longer open."""
+        """A document is no longer open; `uri` is its canonical one."""
         self.fates.ended(uri)
         self._sticky.pop(uri, None)
+        self._end_late(uri)
 
     async def close(self) -> None:
         """Give everything back; harmless a second time."""
         self.fates.end_all()
+        self._sharing.end()
         await self.engine.close()
 
+    async def _recorded(
+        self, ask: Ask, work: Callable[[pipeline.Account], Awaitable[pipeline.Answer]]
+    ) -> Reply:
+        started_s = time.perf_counter()
+        account = pipeline.Account()
+        answer = pipeline.Answer(None, "internal-error")
+        outcome: Outcome = "failed"
+        try:
+            answer = await work(account)
+            outcome = "shown" if answer.completion else "empty"
+        except asyncio.CancelledError as error:
+            outcome = "superseded" if SUPERSEDED in error.args else "cancelled"
+            answer = pipeline.Answer(None, outcome)
+            raise
+        except EngineError as error:
+            is_away = self.engine.status.state == "away"
+            answer = pipeline.Answer(None, "engine-away" if is_away else "engine-failed")
+            self._log_failure(error)
+        except Exception:
+            logger.exception("no completion: a fault of tabby-lsp itself")
+        finally:
+            total_ms = (time.perf_counter() - started_s) * 1000
+            decision = self._decision(ask, outcome, answer.reason, account, total_ms)
+            self.decisions.append(decision)
+        return Reply(completion=answer.completion, decision=decision)
+
+    async def _answer_within(
+        self, ask: Ask, account: pipeline.Account, limit_s: float
+    ) -> pipeline.Answer:
+        answering = asyncio.ensure_future(self._answer(ask, account))
+        try:
+            await asyncio.wait([answering], timeout=limit_s)
+        except asyncio.CancelledError:
+            answering.cancel()
+            raise
+        if answering.done():
+            return answering.result()
+        self._late[canonical_uri(ask.uri)] = answering
+        answering.add_done_callback(self._log_late)
+        lines = self._sharing.so_far(question_of(ask).place)
+        return pipeline.Answer(lines, "first-lines" if lines else "not-yet")
+
+    def _end_late(self, uri: str) -> None:
+        late = self._late.pop(uri, None)
+        if late is not None:
+            late.cancel()
+
     async def _answer(self, ask: Ask, account: pipeline.Account) -> pipeline.Answer:
+        # A cancelled one leaves what it shares with this one only after this one has joined.
+        self._end_late(canonical_uri(ask.uri))
         if why_not := self.silence(ask.language, ask.uri):
             return pipeline.Answer(None, why_not)
-        if ask.n_document_chars > _MAX_DOCUMENT_CHARS or _line_chars(ask) > _MAX_LINE_CHARS:
+        if ask.n_document_chars > _MAX_DOCUMENT_CHARS or n_line_chars(ask) > _MAX_LINE_CHARS:
             return pipeline.Answer(None, "too-large")
         if self.engine.status.state not in ("ready", "away"):
             return pipeline.Answer(None, "model-loading")
-        settings = self.settings.completion
+        question = question_of(ask)
+        wait_s, has_waited = self._wait_s(ask, question), False
+        while (answer := pipeline.at_hand(question, self._cache)) is None:
+            found = self._sharing.find(question.place)
+            if found is not None:
+                answer = await self._sharing.join(*found)
+                if answer is not None and not found[1]:
+                    return _of_another(answer)
+            elif wait_s and not has_waited:
+                await asyncio.sleep(wait_s)
+                has_waited = True
+            else:
+                return await self._ask_model(ask, question, account)
+        return answer
+
+    async def _ask_model(
+        self, ask: Ask, question: pipeline.Question, account: pipeline.Account
+    ) -> pipeline.Answer:
+        settings, cache, engine = self.settings.completion, self._cache, self.engine
         limits = pipeline.Limits(
             max_block_tokens=settings.max_tokens,
             max_line_tokens=settings.max_line_tokens,
             offers_blocks=settings.block == "auto",
         )
-        question = pipeline.Question(
-            uri=ask.uri,
-            cursor=Cursor(prefix=ask.prefix, suffix=ask.suffix, language=ask.language),
-            path=_relative(ask.path, ask.root),
-            repository=ask.root.name if ask.root else "",
-            automatic=ask.automatic,
-        )
-        wait_s = self._wait_s(ask, question.cursor)
 
-        async def snippets() -> tuple[Snippet, ...]:
-            # What is known already has been shown by now; only the model is worth waiting for.
-            await asyncio.sleep(wait_s)
-            return await self._gather(ask)
+        async def answer(hear: Callable[[str], None]) -> pipeline.Answer:
+            account.hear = hear
+            given = await pipeline.ask_model(
+                question, limits, cache, lambda: self._gather(ask), engine, account
+            )
+            if account.timings.total_ms:
+                self._responses_ms.append(account.timings.total_ms)
+                self._last_failure = ""
+            return given
 
-        answer = await pipeline.complete(
-            question, limits, self._cache, snippets, self.engine, account
-        )
-        if account.timings.total_ms:
-            self._responses_ms.append(account.timings.total_ms)
-            self._last_failure = ""
-        return answer
+        return await self._sharing.begin(question, answer)
 
-    def _wait_s(self, ask: Ask, cursor: Cursor) -> float:
+    def _wait_s(self, ask: Ask, question: pipeline.Question) -> float:
         """How long to wait for a newer request; a server far away is not asked at every key."""
-        if not ask.automatic:
+        if not ask.automatic or self._sharing.is_at(question.place):
             return 0
         asked_s, self._last_asked_s = self._last_asked_s, time.perf_counter()
         self._pace = self._pace.after((self._last_asked_s - asked_s) * 1000)
         wanted_ms: float = self.settings.completion.debounce_ms
         if not wanted_ms and self.engine.status.is_remote:
             response_ms = sum(self._responses_ms) / max(1, len(self._responses_ms))
-            wanted_ms = delay_ms(self._pace, cursor, response_ms)
+            wanted_ms = delay_ms(self._pace, question.cursor, response_ms)
         return max(0, wanted_ms - ask.waited_ms) / 1000
 
-    def _log_failure(self, message: str) -> None:
+    def _log_failure(self, error: EngineError) -> None:
         """A server that is away is away at every key."""
-        if message != self._last_failure:
-            self._last_failure = message
-            logger.warning("no completion: %s", message)
+        if str(error) != self._last_failure:
+            self._last_failure = str(error)
+            logger.warning("no completion: %s", error)
+
+    def _log_late(self, late: asyncio.Task[pipeline.Answer]) -> None:
+        error = None if late.cancelled() else late.exception()
+        if isinstance(error, EngineError):
+            self._log_failure(error)
+        elif error is not None:
+            logger.error("no completion: a fault of tabby-lsp itself", exc_info=error)
 
     async def _gather(self, ask: Ask) -> tuple[Snippet, ...]:
         """The snippets for a place; the same ones as before while the cursor stays near it."""
         context = self.settings.context
         if not context.snippets or ask.path is None or ask.root is None:
             return ()
-        line, snippets = self._sticky.get(ask.uri, (None, ()))
+        uri = canonical_uri(ask.uri)
+        line, snippets = self._sticky.get(uri, (None, ()))
         if line is not None and abs(ask.line - line) <= _STICKY_LINES:
             return snippets
         found = await self._neighbours.around(
@@ -235,10 +283,10 @@ class App:
         )
         candidates = [SourceText(path, texts) for path, texts in found.files]
         snippets = await asyncio.to_thread(
-            best_snippets, _query(ask), candidates, context.max_snippets, context.snippet_chars
+            best_snippets, query_of(ask), candidates, context.max_snippets, context.snippet_chars
         )
         if found.is_complete:
-            self._sticky[ask.uri] = (ask.line, snippets)
+            self._sticky[uri] = (ask.line, snippets)
         return snippets
 
     def _decision(
@@ -253,6 +301,7 @@ class App:
             reason=reason,
             model=self.engine.status.model,
             timings=replace(account.timings, total_ms=total_ms),
+            shape=ask.shape,
             segments=account.segments,
         )
 
@@ -292,19 +341,6 @@ def _own_engine(name: str, engine: EngineSettings) -> Engine:
     return remote_engine(name, engine, api_key_of(engine))
 
 
-def _line_chars(ask: Ask) -> int:
-    return len(last_line(ask.prefix)) + len(first_line(ask.suffix))
-
-
-def _query(ask: Ask) -> str:
-    before = ask.prefix.split("\n")[-_QUERY_LINES_BEFORE - 1 : -1]
-    after = ask.suffix.split("\n", _QUERY_LINES_AFTER + 1)[1 : _QUERY_LINES_AFTER + 1]
-    return "\n".join([*before, *after])
-
-
-def _relative(path: Path | None, root: Path | None) -> str:
-    if path is None:
-        return ""
-    if root is not None and path.is_relative_to(root):
-        return path.relative_to(root).as_posix()
-    return path.name
+def _of_another(answer: pipeline.Answer) -> pipeline.Answer:
+    """An answer that another request has got too: known already, as one from the cache is."""
+    return replace(answer, reason="cached") if answer.completion else answer

@@ -138,6 +138,10 @@ class Document:
         offset = min(max(0, offset + n_chars), _length_without_end(line))
         return Position(line_idx, _count_units(line[:offset], self._encoding))
 
+    def n_units(self, text: str) -> int:
+        """Length of a text in units of this document's encoding."""
+        return _count_units(text, self._encoding)
+
     def clamp(self, position: Position) -> Position:
         """Give the place in the text that `position` means."""
         return self.position_after(position, 0)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Outcome = Literal["shown", "empty", "cancelled", "superseded", "failed"]
 # `failed` stays; `away` is tried again by the engine itself, with the requests that come.
 EngineState = Literal["unloaded", "loading", "ready", "away", "failed"]
+# How an answer is drawn: grey behind the cursor, or as an entry of the completion menu.
+Shape = Literal["ghost-text", "menu"]
 # Why a request was answered as it was; docs/lsp-extensions.md says what each one means.
 Reason = Literal[
     "line",
@@ -22,6 +24,9 @@ Reason = Literal[
     "cached-nothing",
     "nothing-to-add",
     "filtered",
+    "first-lines",
+    "not-yet",
+    "cannot-be-drawn",
     "blank-document",
     "inside-word",
     "code-after-cursor",
@@ -155,4 +160,5 @@ class Decision:
     reason: Reason
     model: str
     timings: Timings
+    shape: Shape = "ghost-text"
     segments: Segments | None = None  # as they went to the engine; None where no engine was asked

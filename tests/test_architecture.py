@@ -31,7 +31,7 @@ FLOORS = (
     "config languages documents secrets",
     "models ledger",
     "completion chat engines index",
-    "host fates",
+    "host fates sharing request",
     "app",
     "servers",
     "commands",

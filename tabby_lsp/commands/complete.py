@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabby_lsp.app import Ask, Reply, build
+from tabby_lsp.app import Reply, build
 from tabby_lsp.documents import Document, Position
 from tabby_lsp.domain import EngineError
 from tabby_lsp.languages import language_of
+from tabby_lsp.request import Ask
 
 if TYPE_CHECKING:
     from tabby_lsp.config import Settings

@@ -42,6 +42,11 @@ class Question:
     repository: str
     automatic: bool  # asked by the editor on its own, not by the user
 
+    @property
+    def place(self) -> Place:
+        """What the cache knows it by."""
+        return Place(self.uri, self.cursor.prefix, self.cursor.suffix)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -58,6 +63,7 @@ class Account:
 
     timings: Timings = field(default_factory=Timings)
     segments: Segments | None = None
+    hear: Callable[[str], None] = field(default=lambda text: None)  # called as the text grows
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +74,11 @@ class Answer:
     reason: Reason
 
 
-async def complete(
-    question: Question,
-    limits: Limits,
-    cache: CompletionCache,
-    gather: Callable[[], Awaitable[tuple[Snippet, ...]]],
-    engine: Engine,
-    account: Account,
-) -> Answer:
-    """Answer from the cache, decline, or generate, in that order.
-
-    Raises EngineError when the engine cannot answer.
-    """
+def at_hand(question: Question, cache: CompletionCache) -> Answer | None:
+    """What can be said without a model: what is known, or why there is nothing; else None."""
     cursor = question.cursor
-    place = Place(question.uri, cursor.prefix, cursor.suffix)
     # 1) Is there an answer already?
-    known = cache.get(place)
+    known = cache.get(question.place)
     if known is not None and (known.text or question.automatic):
         return Answer(known, "cached") if known.text else Answer(None, "cached-nothing")
     # 2) Should there be one?
@@ -91,6 +86,22 @@ async def complete(
         return Answer(None, why_not)
     if holds_secret(cursor.line_before):
         return Answer(None, "secret-on-line")
+    return None
+
+
+async def ask_model(
+    question: Question,
+    limits: Limits,
+    cache: CompletionCache,
+    gather: Callable[[], Awaitable[tuple[Snippet, ...]]],
+    engine: Engine,
+    account: Account,
+) -> Answer:
+    """Generate what was not at hand, and remember it.
+
+    Raises EngineError when the engine cannot answer.
+    """
+    cursor = question.cursor
     # 3) What may help to find it?
     account.segments = _segments(question, await gather())
     # 4) What does the model say, and where does that end?
@@ -100,10 +111,16 @@ async def complete(
     text, is_cut = await _generate(engine, request, cursor, chosen, account)
     # 5) What of it is worth showing?
     completion = postprocess(text, cursor, chosen)
-    cache.put(place, completion or NOTHING)
+    cache.put(question.place, completion or NOTHING)
     if completion is None:
         return Answer(None, "filtered" if text.strip() or is_cut else "nothing-to-add")
     return Answer(completion, chosen)
+
+
+def first_lines(text: str, question: Question) -> Completion | None:
+    """What can be shown of an answer that is still being written: its whole lines."""
+    whole = text.rpartition("\n")[0]
+    return postprocess(whole, question.cursor, "block") if whole.strip() else None
 
 
 def _segments(question: Question, snippets: tuple[Snippet, ...]) -> Segments:
@@ -130,6 +147,7 @@ async def _generate(
         async for piece in pieces:
             text += piece.text
             account.timings = piece.timings
+            account.hear(text)
             end = end_of(text, cursor, chosen)
             if end is not None:
                 return text[:end], bool(text[end:].strip())

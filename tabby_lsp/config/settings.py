@@ -138,6 +138,11 @@ class CompletionSettings:
         'Whether answers of several lines are offered: `"auto"` where the code calls for one, '
         '`"never"` to stay on the line.',
     )
+    menu: Literal["auto", "always", "never"] = setting(
+        "auto",
+        'Whether completions stand in the menu: `"auto"` where the editor draws no ghost text, '
+        '`"always"` beside ghost text too, `"never"` nowhere.',
+    )
     max_tokens: int = setting(
         96, "The longest answer of several lines.", unit="tokens", minimum=1, maximum=2_048
     )

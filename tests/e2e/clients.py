@@ -90,7 +90,17 @@ NEOVIM_0_11 = Profile(
     client_info={"name": "Neovim", "version": "0.11.4"},
     capabilities={
         "general": {"positionEncodings": ["utf-8", "utf-16", "utf-32"]},
-        "textDocument": {"synchronization": {"dynamicRegistration": False, "didSave": True}},
+        "textDocument": {
+            "synchronization": {"dynamicRegistration": False, "didSave": True},
+            "completion": {
+                "dynamicRegistration": False,
+                "completionItem": {
+                    "snippetSupport": True,
+                    "documentationFormat": ["markdown", "plaintext"],
+                },
+                "contextSupport": True,
+            },
+        },
         "window": {"workDoneProgress": True},
         "workspace": {"configuration": True, "workspaceFolders": True},
     },
@@ -137,8 +147,155 @@ COC = Profile(
     encoding="utf-16",
 )
 
+# Clients that draw no ghost text. What they send is in their sources: helix-lsp/src/client.rs,
+# eglot.el (1.9 is Debian's, for Emacs 28), sublimelsp/LSP's plugin/core/sessions.py, Kate's
+# addons/lspclient/lspclientserver.cpp, kakoune-lsp's src/general.rs.
+
+HELIX = Profile(
+    name="helix",
+    client_info={"name": "helix", "version": "25.07.1"},
+    capabilities={
+        "general": {"positionEncodings": ["utf-8", "utf-32", "utf-16"]},
+        "textDocument": {
+            "completion": {
+                "completionItem": {
+                    "snippetSupport": True,
+                    "insertReplaceSupport": True,
+                    "deprecatedSupport": True,
+                    "tagSupport": {"valueSet": [1]},
+                    "resolveSupport": {
+                        "properties": ["documentation", "detail", "additionalTextEdits"]
+                    },
+                },
+                "completionItemKind": {},
+            },
+        },
+        "window": {"workDoneProgress": True, "showDocument": {"support": True}},
+        "workspace": {
+            "applyEdit": True,
+            "configuration": True,
+            "didChangeConfiguration": {"dynamicRegistration": False},
+            "executeCommand": {"dynamicRegistration": False},
+            "workspaceFolders": True,
+        },
+    },
+    encoding="utf-8",
+)
+
+EGLOT_1_9 = Profile(
+    name="eglot-1.9",
+    client_info=None,
+    capabilities={
+        "textDocument": {
+            "synchronization": {"dynamicRegistration": False, "willSave": True, "didSave": True},
+            "completion": {
+                "dynamicRegistration": False,
+                "completionItem": {
+                    "snippetSupport": False,
+                    "deprecatedSupport": True,
+                    "tagSupport": {"valueSet": [1]},
+                },
+                "contextSupport": True,
+            },
+        },
+        "workspace": {"applyEdit": True, "configuration": True, "workspaceFolders": True},
+    },
+    encoding="utf-16",
+)
+
+EGLOT_1_17 = Profile(
+    name="eglot-1.17",
+    client_info={"name": "Eglot", "version": "1.17"},
+    capabilities={
+        "general": {"positionEncodings": ["utf-32", "utf-8", "utf-16"]},
+        "textDocument": {
+            "synchronization": {"dynamicRegistration": False, "willSave": True, "didSave": True},
+            "completion": {
+                "dynamicRegistration": False,
+                "completionItem": {
+                    "snippetSupport": True,
+                    "deprecatedSupport": True,
+                    "tagSupport": {"valueSet": [1]},
+                    "resolveSupport": {
+                        "properties": ["documentation", "details", "additionalTextEdits"]
+                    },
+                },
+                "contextSupport": True,
+            },
+        },
+        "window": {"workDoneProgress": True, "showDocument": {"support": True}},
+        "workspace": {"applyEdit": True, "configuration": True, "workspaceFolders": True},
+    },
+    encoding="utf-32",
+)
+
+SUBLIME = Profile(
+    name="sublime",
+    client_info={"name": "Sublime Text LSP", "version": "2.3.0"},
+    capabilities={
+        "textDocument": {
+            "synchronization": {"dynamicRegistration": True, "didSave": True, "willSave": True},
+            "completion": {
+                "dynamicRegistration": True,
+                "completionItem": {
+                    "snippetSupport": True,
+                    "deprecatedSupport": True,
+                    "documentationFormat": ["markdown", "plaintext"],
+                    "tagSupport": {"valueSet": [1]},
+                    "insertReplaceSupport": True,
+                    "insertTextModeSupport": {"valueSet": [2]},
+                    "labelDetailsSupport": True,
+                },
+                "insertTextMode": 2,
+                "completionList": {"itemDefaults": ["editRange", "insertTextFormat", "data"]},
+            },
+        },
+        "window": {"workDoneProgress": True},
+        "workspace": {"applyEdit": True, "configuration": True, "workspaceFolders": True},
+    },
+    encoding="utf-16",
+)
+
+KATE = Profile(
+    name="kate",
+    client_info=None,
+    capabilities={
+        "textDocument": {
+            "completion": {
+                "completionItem": {
+                    "snippetSupport": True,
+                    "resolveSupport": {"properties": ["additionalTextEdits", "documentation"]},
+                }
+            },
+        },
+        "window": {"workDoneProgress": True},
+    },
+    encoding="utf-16",
+)
+
+KAKOUNE = Profile(
+    name="kakoune",
+    client_info={"name": "kak-lsp", "version": "18.0.3"},
+    capabilities={
+        "general": {"positionEncodings": ["utf-8", "utf-16"]},
+        "textDocument": {
+            "completion": {
+                "completionItem": {
+                    "snippetSupport": True,
+                    "documentationFormat": ["markdown", "plaintext"],
+                    "resolveSupport": {"properties": ["additionalTextEdits"]},
+                }
+            },
+        },
+        "window": {"workDoneProgress": True},
+        "workspace": {"applyEdit": True, "workspaceFolders": True},
+    },
+    encoding="utf-8",
+)
+
 MINIMAL = Profile(name="minimal", client_info=None, capabilities={}, encoding="utf-16")
 
+MENU_PROFILES = (NEOVIM_0_11, HELIX, EGLOT_1_9, EGLOT_1_17, SUBLIME, KATE, KAKOUNE, MINIMAL)
 PROFILES = (VSCODE, NEOVIM_0_12, NEOVIM_0_11, LSP_MODE, COC, MINIMAL)
 
 

@@ -68,6 +68,7 @@ def _decision(decision: Decision, with_prompt: bool) -> dict[str, Any]:
         "uri": decision.uri,
         "version": decision.version,
         "position": {"line": decision.line, "character": decision.character},
+        "shape": decision.shape,
         "outcome": decision.outcome,
         "reason": decision.reason,
         "model": decision.model,

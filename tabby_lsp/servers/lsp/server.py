@@ -18,8 +18,10 @@ from pygls.protocol import default_converter
 
 from tabby_lsp import __version__
 from tabby_lsp.servers.lsp import parent, wire
+from tabby_lsp.servers.lsp.asks import DID_ACCEPT
+from tabby_lsp.servers.lsp.menu import TRIGGER_CHARACTERS
 from tabby_lsp.servers.lsp.protocol import TabbyProtocol
-from tabby_lsp.servers.lsp.session import DID_ACCEPT, Session
+from tabby_lsp.servers.lsp.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
     BuildApp = Callable[[Settings], App]
 
 logger = logging.getLogger(__name__)
+
+# No `completionItem/resolve`: an entry is complete as it is, and Helix would wait for the answer.
+MENU_OPTIONS = lsp.CompletionOptions(
+    trigger_characters=TRIGGER_CHARACTERS, resolve_provider=False, work_done_progress=False
+)
 
 
 class TabbyLanguageServer(LanguageServer):
@@ -64,14 +71,17 @@ def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLangua
     @server.feature(lsp.INITIALIZE)
     async def initialize(params: lsp.InitializeParams) -> None:
         await session.begin(params)
+        offer_menu()
 
     @server.feature(lsp.INITIALIZED)
     async def initialized(params: lsp.InitializedParams) -> None:
         await session.pull_settings()
+        await announce_menu()
 
     @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: lsp.DidChangeConfigurationParams) -> None:
         await session.take_settings(params.settings)
+        await announce_menu()
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_SAVE)
     def did_save(params: lsp.DidSaveTextDocumentParams) -> None:
@@ -85,6 +95,21 @@ def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLangua
         params: lsp.InlineCompletionParams,
     ) -> lsp.InlineCompletionList | None:
         return await session.inline_completion(params)
+
+    def offer_menu() -> bool:
+        """Answer the menu's requests where that is wanted; whether it was not answered before."""
+        method = lsp.TEXT_DOCUMENT_COMPLETION
+        if not session.offers_menu or method in server.protocol.fm.features:
+            return False
+        server.feature(method, MENU_OPTIONS)(menu_completion)
+        return True
+
+    async def announce_menu() -> None:
+        if offer_menu():
+            await session.announce_menu(MENU_OPTIONS)
+
+    async def menu_completion(params: lsp.CompletionParams) -> lsp.CompletionList:
+        return await session.menu_completion(params)
 
     @server.feature(lsp.SHUTDOWN)
     async def shutdown(*_: object) -> None:

@@ -13,33 +13,30 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types as lsp
 
-from tabby_lsp.app import Ask
 from tabby_lsp.completion.cursor import last_line
-from tabby_lsp.completion.outcomes import Shown
-from tabby_lsp.config import client_source, resolve
+from tabby_lsp.config import client_source, resolve, user_config_path
 from tabby_lsp.documents import Change, Document, Position, StaleVersion, canonical_uri, path_of
 from tabby_lsp.domain import EngineError
-from tabby_lsp.index.neighbours import OpenFile
 from tabby_lsp.languages import BY_ID
 from tabby_lsp.servers.lsp import inspection
-from tabby_lsp.servers.lsp.clients import Client, client_named
+from tabby_lsp.servers.lsp.asks import ask_at, follow, reader_of
+from tabby_lsp.servers.lsp.clients import Client, client_named, draws_ghost_text
+from tabby_lsp.servers.lsp.menu import Style, entry_of, item_of, style_of
 from tabby_lsp.servers.lsp.newest import Newest
 from tabby_lsp.servers.lsp.voice import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from pygls.lsp.server import LanguageServer
 
     from tabby_lsp.app import App
     from tabby_lsp.config import Settings, Source
     from tabby_lsp.documents import PositionEncoding
-    from tabby_lsp.domain import Completion, Decision
+    from tabby_lsp.domain import Completion, Shape
+    from tabby_lsp.request import Ask
 
 logger = logging.getLogger(__name__)
-
-DID_ACCEPT = "tabby.didAccept"
 
 _ENCODINGS: dict[lsp.PositionEncodingKind, PositionEncoding] = {
     lsp.PositionEncodingKind.Utf8: "utf-8",
@@ -64,15 +61,27 @@ class Session:
         self._sources = tuple(sources)
         self._voice = Voice(server)
         self._client: Client = client_named("")
+        self._draws_ghost_text = False
+        self._style = Style()
         self._documents: dict[str, Document] = {}
         self._newest = Newest()
         self._configuring = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
         self._initial = client_source(None, "initializationOptions")
 
+    @property
+    def offers_menu(self) -> bool:
+        """Whether completions stand in this client's menu."""
+        if self.app is None:
+            return False
+        wanted = self.app.settings.completion.menu
+        return wanted == "always" or (wanted == "auto" and not self._draws_ghost_text)
+
     async def begin(self, params: lsp.InitializeParams) -> None:
         """Take in who the client is and what it wants; `params` are those of `initialize`."""
         self._client = client_named(params.client_info.name if params.client_info else "")
+        self._draws_ghost_text = draws_ghost_text(self._client, params.capabilities)
+        self._style = style_of(self._client, params.capabilities)
         self._initial = client_source(params.initialization_options, "initializationOptions")
         await self._configure([self._initial])
         self.begun.set()
@@ -118,7 +127,7 @@ class Session:
             logger.warning("a change was refused: %s", error)
             return
         if self.app is not None:
-            self.app.fates.edited(canonical_uri(uri), _reader(document))
+            self.app.fates.edited(canonical_uri(uri), reader_of(document))
 
     def close(self, params: lsp.DidCloseTextDocumentParams) -> None:
         uri = canonical_uri(params.text_document.uri)
@@ -143,6 +152,29 @@ class Session:
             logger.exception("no completion: a fault of tabby-lsp itself")
             return lsp.InlineCompletionList(items=[])
 
+    async def menu_completion(self, params: lsp.CompletionParams) -> lsp.CompletionList:
+        """The entries for the menu, ready in time; more may come with the next key.
+
+        Never null: eglot and Sublime would take that for "there is nothing, also when more is
+        typed".
+        """
+        uri = canonical_uri(params.text_document.uri)
+        entry: lsp.CompletionItem | None = None
+        try:
+            key = (uri, lsp.TEXT_DOCUMENT_COMPLETION)
+            entry = await self._newest.run(key, self._menu_entry(uri, params))
+        except Exception:
+            logger.exception("no completion: a fault of tabby-lsp itself")
+        return lsp.CompletionList(is_incomplete=True, items=[entry] if entry else [])
+
+    async def announce_menu(self, options: lsp.CompletionOptions) -> None:
+        """Offer the menu after `initialize`, since many editors hand over settings only then."""
+        if not await self._voice.register(lsp.TEXT_DOCUMENT_COMPLETION, options):
+            self._voice.inform_once(
+                "completion.menu came too late for this editor, which does not take offers after "
+                f"the start: write it into {user_config_path()}, or into initializationOptions."
+            )
+
     def accepted(self, suggestion_id: object) -> None:
         """The client says that a suggestion was taken; it may say so twice, or of a part."""
         if self.app is not None:
@@ -164,19 +196,43 @@ class Session:
             return nothing
         position = document.clamp(Position(params.position.line, params.position.character))
         selected = self._selected(document, position, params.context.selected_completion_info)
-        ask = self._ask(app, document, position, params.context.trigger_kind, selected)
-        self._load_for(document)
-        self._explain_silence(app, document)
+        automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
+        ask = self._ask(app, document, position, "ghost-text", automatic=automatic)
+        ask = replace(ask, prefix=ask.prefix + selected)
+        self._prepare(app, document)
         reply = await app.complete(ask)
-        if reply.decision.reason == "engine-away":
-            self._explain_failure(app)
+        self._explain_absence(app)
         if reply.completion is None:
             return nothing
         completion = replace(reply.completion, text=selected + reply.completion.text)
-        suggestion_id = _follow(app, uri, ask, completion, reply.decision, document)
-        return lsp.InlineCompletionList(
-            items=[_item(document, position, completion, suggestion_id)]
-        )
+        command = follow(app, uri, ask, completion, reply.decision, document)
+        return lsp.InlineCompletionList(items=[_item(document, position, completion, command)])
+
+    async def _menu_entry(
+        self, uri: str, params: lsp.CompletionParams
+    ) -> lsp.CompletionItem | None:
+        document, app = self._documents.get(uri), self.app
+        if document is None or app is None or not self.offers_menu:
+            return None
+        position = document.clamp(Position(params.position.line, params.position.character))
+        # Editors say "invoked" also when they ask by themselves, so nobody knows who asks.
+        ask = self._ask(app, document, position, "menu", automatic=True)
+        line_before = last_line(document.around(position, position.character, 0)[0])
+        self._prepare(app, document)
+        reply = await app.complete_within(ask, self._client.menu_wait_ms / 1000)
+        self._explain_absence(app)
+        if reply.completion is None:
+            return None
+        entry = entry_of(reply.completion, line_before, self._style)
+        if entry is None:
+            app.withdraw(reply.decision, "cannot-be-drawn")
+            return None
+        command = follow(app, uri, ask, reply.completion, reply.decision, document)
+        return item_of(entry, document, position, command, self._style)
+
+    def _prepare(self, app: App, document: Document) -> None:
+        self._load_for(document)
+        self._explain_silence(app, document)
 
     def _selected(
         self, document: Document, position: Position, info: lsp.SelectedCompletionInfo | None
@@ -194,42 +250,14 @@ class Session:
         return info.text.removeprefix(typed) if info.text.startswith(typed) else ""
 
     def _ask(
-        self,
-        app: App,
-        document: Document,
-        position: Position,
-        trigger_kind: lsp.InlineCompletionTriggerKind,
-        selected: str,
+        self, app: App, document: Document, position: Position, shape: Shape, *, automatic: bool
     ) -> Ask:
-        automatic = trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
-        context = app.settings.context
-        prefix, suffix = document.windows(position, context.prefix_chars, context.suffix_chars)
-        path = path_of(document.uri)
+        workspace = self._server.workspace
+        folders = [path_of(uri) for uri in (*workspace.folders, workspace.root_uri or "")]
         others = [other for other in reversed(self._documents.values()) if other is not document]
-        return Ask(
-            uri=document.uri,
-            version=document.version,
-            language=document.language,
-            path=path,
-            root=self._root_of(path),
-            line=position.line,
-            character=position.character,
-            prefix=prefix + selected,
-            suffix=suffix,
-            n_document_chars=document.n_chars,
-            automatic=automatic,
-            waited_ms=self._client.delay_ms,
-            others=[_open_file(other) for other in others],
-        )
-
-    def _root_of(self, path: Path | None) -> Path | None:
-        """The innermost workspace folder that holds a file, else the file's own folder."""
-        if path is None:
-            return None
-        folders = [path_of(uri) for uri in self._server.workspace.folders]
-        folders.append(path_of(self._server.workspace.root_uri or ""))
-        holding = [folder for folder in folders if folder and path.is_relative_to(folder)]
-        return max(holding, key=lambda folder: len(folder.parts), default=path.parent)
+        ask = ask_at(document, position, app.settings.context, folders, others)
+        waited_ms = self._client.delay_ms if shape == "ghost-text" else 0
+        return replace(ask, shape=shape, automatic=automatic, waited_ms=waited_ms)
 
     async def _configure(self, client_sources: Sequence[Source]) -> None:
         """Resolve all the settings anew; of the app, only what they change is built again."""
@@ -281,6 +309,10 @@ class Session:
                 "`tabby-lsp models use Qwen2.5-Coder-0.5B` get one that knows more languages."
             )
 
+    def _explain_absence(self, app: App) -> None:
+        if app.engine.status.state == "away":
+            self._explain_failure(app)
+
     def _explain_failure(self, app: App) -> None:
         if app.engine.status.state in ("failed", "away"):
             self._voice.warn_once(app.engine.status.message)
@@ -295,54 +327,19 @@ def _change(change: lsp.TextDocumentContentChangeEvent) -> Change:
     )
 
 
-def _open_file(document: Document) -> OpenFile:
-    return OpenFile(
-        path=path_of(document.uri),
-        language=document.language,
-        read=lambda: document.text,
-    )
-
-
-def _follow(
-    app: App, uri: str, ask: Ask, completion: Completion, decision: Decision, document: Document
-) -> str:
-    """From now on it is watched what becomes of the suggestion; its id."""
-    before, _ = document.around(Position(ask.line, ask.character), len(ask.prefix), 0)
-    shown = Shown(
-        id=app.fates.next_id(),
-        uri=uri,
-        line=ask.line,
-        line_prefix=last_line(before),
-        text=completion.text,
-        replaced=completion.replaced,
-        language=ask.language,
-        model=decision.model,
-        is_automatic=ask.automatic,
-    )
-    latency_ms = round(decision.timings.total_ms)
-    is_from_cache = decision.reason == "cached"
-    return app.fates.shown(shown, latency_ms, is_from_cache, _reader(document))
-
-
 def _item(
-    document: Document, position: Position, completion: Completion, suggestion_id: str
+    document: Document, position: Position, completion: Completion, command: lsp.Command
 ) -> lsp.InlineCompletionItem:
     # A range always, even an empty one: without it Neovim draws the whole text again at each key.
-    end = document.position_after(position, len(completion.replaced))
+    # The document may have changed since, so its text is not what is counted.
+    end = position.character + document.n_units(completion.replaced)
     return lsp.InlineCompletionItem(
         insert_text=completion.text,
         range=lsp.Range(
-            lsp.Position(position.line, position.character), lsp.Position(end.line, end.character)
+            lsp.Position(position.line, position.character), lsp.Position(position.line, end)
         ),
-        command=lsp.Command(
-            title="Accept completion", command=DID_ACCEPT, arguments=[suggestion_id]
-        ),
+        command=command,
     )
-
-
-def _reader(document: Document) -> Callable[[int, int], str]:
-    """How the text from the start of a line is read, at most so many characters."""
-    return lambda line, n_chars: document.around(Position(line, 0), 0, n_chars)[1]
 
 
 def _listed(languages: Sequence[str]) -> str:

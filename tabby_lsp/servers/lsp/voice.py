@@ -55,6 +55,20 @@ class Voice:
             return None
         return results[0] if isinstance(results, list) and results else None
 
+    async def register(self, method: str, options: lsp.CompletionOptions) -> bool:
+        """Offer something after `initialize`; whether the client takes it."""
+        documents = self._server.client_capabilities.text_document
+        completion = documents.completion if documents else None
+        if completion is None or not completion.dynamic_registration:
+            return False
+        registration = lsp.Registration(id=method, method=method, register_options=options)
+        params = lsp.RegistrationParams(registrations=[registration])
+        try:
+            await self._ask(lsp.CLIENT_REGISTER_CAPABILITY, params)
+        except (TimeoutError, RefusedByClient):
+            return False
+        return True
+
     @asynccontextmanager
     async def progress(self, title: str) -> AsyncIterator[None]:
         """Show that something takes its time, where the client can and wants to show it.

@@ -1,0 +1,73 @@
+"""A request for a completion, as the editor or the command line makes it, and what the rules see.
+
+Invariant: knows the text round one cursor, and nothing of who answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tabby_lsp.completion.cursor import Cursor, first_line, last_line
+from tabby_lsp.completion.pipeline import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tabby_lsp.domain import Shape
+    from tabby_lsp.index.neighbours import OpenFile
+
+# Round the cursor, without its own line, so that the choice stays the same while the line is typed.
+_QUERY_LINES_BEFORE, _QUERY_LINES_AFTER = 10, 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A request for a completion, as the editor or the command line makes it."""
+
+    uri: str
+    version: int
+    language: str
+    path: Path | None  # None for documents that are not files
+    root: Path | None  # the workspace folder it lies in
+    line: int
+    character: int  # in the client's own units, for the record only
+    prefix: str
+    suffix: str
+    n_document_chars: int
+    automatic: bool
+    waited_ms: float = 0  # for a newer key, by the editor before it asked
+    shape: Shape = "ghost-text"
+    others: Sequence[OpenFile] = ()  # the other documents that are open, latest first
+
+
+def question_of(ask: Ask) -> Question:
+    """What the pure core is asked."""
+    return Question(
+        uri=ask.uri,
+        cursor=Cursor(prefix=ask.prefix, suffix=ask.suffix, language=ask.language),
+        path=_relative(ask.path, ask.root),
+        repository=ask.root.name if ask.root else "",
+        automatic=ask.automatic,
+    )
+
+
+def n_line_chars(ask: Ask) -> int:
+    """Length of the cursor's line."""
+    return len(last_line(ask.prefix)) + len(first_line(ask.suffix))
+
+
+def query_of(ask: Ask) -> str:
+    """The text that snippets should have something to do with."""
+    before = ask.prefix.split("\n")[-_QUERY_LINES_BEFORE - 1 : -1]
+    after = ask.suffix.split("\n", _QUERY_LINES_AFTER + 1)[1 : _QUERY_LINES_AFTER + 1]
+    return "\n".join([*before, *after])
+
+
+def _relative(path: Path | None, root: Path | None) -> str:
+    if path is None:
+        return ""
+    if root is not None and path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return path.name

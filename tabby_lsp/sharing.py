@@ -1,0 +1,152 @@
+"""Several requests for one place share one answer of the model, also while somebody types along it.
+
+Invariant: work goes on as long as one request waits for it, and no longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tabby_lsp.completion.cache import CLOSERS, CompletionCache, Place
+from tabby_lsp.completion.pipeline import Answer, first_lines
+from tabby_lsp.domain import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tabby_lsp.completion.pipeline import Question
+    from tabby_lsp.domain import Completion
+
+# The halves of pairs that an editor puts right of the cursor by itself while somebody types a word.
+_MAX_CLOSERS = 4
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One answer that a model is giving."""
+
+    question: Question
+    text: str = ""  # what the model has said so far
+    waiting: dict[asyncio.Future[Answer | None], str] = field(default_factory=dict)  # and typed
+    task: asyncio.Task[None] | None = None
+
+    def serves(self, typed: str) -> bool:
+        """Whether what was typed since may still be what the model says."""
+        return self.text.startswith(typed) or typed.startswith(self.text)
+
+
+class Sharing:
+    """The answers that are being given; lives as long as the model they come from."""
+
+    def __init__(self) -> None:
+        self._running: list[Work] = []
+
+    def find(self, place: Place) -> tuple[Work, str] | None:
+        """The work that serves a place, and what was typed since it was begun; the latest first."""
+        for work in reversed(self._running):
+            typed = typed_since(work.question.place, place)
+            if typed is not None and work.serves(typed):
+                return work, typed
+        return None
+
+    def is_at(self, place: Place) -> bool:
+        """Whether just this place is being answered."""
+        found = self.find(place)
+        return found is not None and not found[1]
+
+    async def begin(
+        self, question: Question, answer: Callable[[Callable[[str], None]], Awaitable[Answer]]
+    ) -> Answer:
+        """Have a new answer given; `answer` is handed a function to call as its text grows."""
+        work = Work(question)
+        work.task = asyncio.ensure_future(self._run(work, answer))
+        self._running.append(work)
+        result = await self.join(work, "")
+        assert result is not None, "nothing was typed that could lead away from it"
+        return result
+
+    async def join(self, work: Work, typed: str) -> Answer | None:
+        """Wait for an answer that is being given; None as soon as it leads elsewhere.
+
+        Raises what the work raised.
+        """
+        waiter: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        work.waiting[waiter] = typed
+        try:
+            return await waiter
+        finally:
+            del work.waiting[waiter]
+            # Not at once: whoever took this one's place may be about to join.
+            asyncio.get_running_loop().call_soon(self._stop_if_deserted, work)
+
+    def so_far(self, place: Place) -> Completion | None:
+        """The whole lines that have been said for a place already."""
+        found = self.find(place)
+        if found is None:
+            return None
+        work = found[0]
+        lines = first_lines(work.text, work.question)
+        if lines is None:
+            return None
+        scratch = CompletionCache()
+        scratch.put(work.question.place, lines)
+        return scratch.get(place)
+
+    def end(self) -> None:
+        """The model goes away: whoever still waits is told so."""
+        for work in self._running:
+            for waiter in _undecided(work):
+                waiter.set_exception(EngineError("The engine was stopped while it answered."))
+
+    async def _run(
+        self, work: Work, answer: Callable[[Callable[[str], None]], Awaitable[Answer]]
+    ) -> None:
+        try:
+            result = await answer(lambda text: _hear(work, text))
+        except Exception as error:
+            for waiter in _undecided(work):
+                waiter.set_exception(error)
+        else:
+            for waiter in _undecided(work):
+                waiter.set_result(result)
+        finally:
+            self._running.remove(work)
+
+    def _stop_if_deserted(self, work: Work) -> None:
+        if not work.waiting and work.task is not None:
+            work.task.cancel()
+
+
+def typed_since(earlier: Place, later: Place) -> str | None:
+    """What was typed between two places, with "\\n" as the only line end; None for other edits."""
+    if earlier.uri != later.uri or not later.prefix.startswith(earlier.prefix):
+        return None
+    typed = later.prefix[len(earlier.prefix) :]
+    n_closers = _n_closers_added(earlier.suffix, later.suffix) if typed else 0
+    if n_closers is None or (not typed and earlier.suffix != later.suffix):
+        return None
+    return typed.replace("\r\n", "\n")
+
+
+def _n_closers_added(earlier: str, later: str) -> int | None:
+    """How many closers the editor has put right of the cursor; None where it is other text."""
+    for n in range(_MAX_CLOSERS + 1):
+        # The windows are of one length, so the later one may miss as much at its end.
+        if later[:n].strip(CLOSERS):
+            return None
+        if earlier.startswith(later[n:]) and len(earlier) - len(later[n:]) <= n:
+            return n
+    return None
+
+
+def _hear(work: Work, text: str) -> None:
+    work.text = text
+    for waiter in _undecided(work):
+        if not work.serves(work.waiting[waiter]):
+            waiter.set_result(None)
+
+
+def _undecided(work: Work) -> list[asyncio.Future[Answer | None]]:
+    return [waiter for waiter in work.waiting if not waiter.done()]
