@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check fix bench docs clean
+.PHONY: help setup demo test test-emacs check fix bench docs clean
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -10,7 +10,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 WRITE_DOCS = $(BIN)/python -m pytest --quiet tests/test_docs.py tests/test_readme.py
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.has-local ## make .venv with all that runs a model here (once, some minutes)
 	@echo "Ready, in .venv."
@@ -20,6 +20,12 @@ demo: .venv/.has-local ## watch the language server complete code, key by key, w
 
 test: check ## check, then run every test
 	@$(BIN)/python -m pytest
+
+# Not part of `test`, which asks nobody to have an Emacs.
+test-emacs: .venv/.has-test ## complete in the real Emacs; needs one with eglot (29, or the package)
+	@emacs --batch --eval "(progn (package-initialize) (require 'eglot))" 2>/dev/null || { \
+		echo "Missing: Emacs 29 or newer, or an older one with the package eglot."; exit 1; }
+	@$(BIN)/python -m pytest tests/e2e/emacs/check_eglot.py
 
 check: .venv/.has-test ## formatting, lint and types; changes nothing
 	@$(BIN)/ruff format --quiet --check . || { echo "Not formatted; make fix does it."; exit 1; }
