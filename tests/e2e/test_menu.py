@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.e2e.clients import (
     HELIX,
+    KATE,
     LSP_MODE,
     MENU_PROFILES,
     NEOVIM_0_12,
@@ -220,6 +222,26 @@ def test_accepting_is_noted_like_that_of_ghost_text(served: Callable[[Profile], 
     assert item is not None
     client.execute(item["command"]["command"], *item["command"]["arguments"])
     client.close("untitled:noted")
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"), [(HELIX, "block"), (KATE, "cannot-be-drawn")], ids=["helix", "kate"]
+)
+def test_what_an_editor_would_garble_is_left_out_and_told(
+    profile: Profile, reason: str, home: Path
+) -> None:
+    text, at = drawn("print(║)\n")
+    cursor = position_at(text, at, profile.encoding)
+    script, config = home / "script.json", home / "config.toml"
+    script.write_text(json.dumps([{"prefix": "print(", "suffix": ")", "text": "x) if x else y"}]))
+    config.write_text(f'engine = "s"\n[engines.s]\nkind = "scripted"\nfile = "{script}"\n')
+    with start(home, "--config", str(config)) as client:
+        client.initialize(initialize_params(profile))
+        client.open("untitled:rest", text)
+        items = ask_menu(client, "untitled:rest", cursor)["items"]
+        assert last_decision(client, "untitled:rest")["reason"] == reason
+        documents = [accepted(item, text, cursor, profile) for item in items]
+        assert documents == (["print(x) if x else y\n"] if reason == "block" else [])
 
 
 # In time.
