@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.cache import NOTHING, CompletionCache, Place
 from tabby_lsp.completion.discretion import without_secrets
+from tabby_lsp.completion.indentation import MODEL_STEP, for_model, from_model, step_of
 from tabby_lsp.completion.postprocess import postprocess
 from tabby_lsp.completion.stops import end_of
 from tabby_lsp.completion.trigger import Scope, refusal, scope
@@ -103,12 +104,13 @@ async def ask_model(
     """
     cursor = question.cursor
     # 3) What may help to find it?
-    account.segments = _segments(question, await gather())
+    step = step_of(cursor.prefix) if cursor.language == "python" else MODEL_STEP
+    account.segments = _segments(question, await gather(), step)
     # 4) What does the model say, and where does that end?
     chosen = scope(cursor) if limits.offers_blocks else "line"
     max_tokens = limits.max_line_tokens if chosen == "line" else limits.max_block_tokens
     request = GenerationRequest(account.segments, max_tokens)
-    text, is_cut = await _generate(engine, request, cursor, chosen, account)
+    text, is_cut = await _generate(engine, request, cursor, chosen, account, step)
     # 5) What of it is worth showing?
     completion = postprocess(text, cursor, chosen)
     cache.put(question.place, completion or NOTHING)
@@ -123,10 +125,10 @@ def first_lines(text: str, question: Question) -> Completion | None:
     return postprocess(whole, question.cursor, "block") if whole.strip() else None
 
 
-def _segments(question: Question, snippets: tuple[Snippet, ...]) -> Segments:
+def _segments(question: Question, snippets: tuple[Snippet, ...], step: str) -> Segments:
     return Segments(
-        prefix=without_secrets(question.cursor.prefix),
-        suffix=without_secrets(question.cursor.suffix),
+        prefix=for_model(without_secrets(question.cursor.prefix), step),
+        suffix=for_model(without_secrets(question.cursor.suffix), step),
         path=question.path,
         repository=question.repository,
         language=question.cursor.language,
@@ -140,12 +142,14 @@ async def _generate(
     cursor: Cursor,
     chosen: Scope,
     account: Account,
+    step: str,
 ) -> tuple[str, bool]:
     """The text up to where it ends, and whether the model had said more."""
-    text = ""
+    said = text = ""
     async with aclosing(engine.complete(request)) as pieces:
         async for piece in pieces:
-            text += piece.text
+            said += piece.text
+            text = from_model(said, step, begins_line=cursor.begins_line)
             account.timings = piece.timings
             account.hear(text)
             end = end_of(text, cursor, chosen)

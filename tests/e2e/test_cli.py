@@ -79,6 +79,17 @@ def test_put_in_place_it_is_python(home: Path, text: str, place: str) -> None:
     ast.parse("".join(lines))
 
 
+@pytest.mark.parametrize("step", ["    ", "  ", "\t"], ids=["four", "two", "tab"])
+def test_a_block_comes_in_the_steps_of_the_document(home: Path, step: str) -> None:
+    """The starter was trained on four blanks, and is asked and answers in them."""
+    code = CODE + CODE.replace("Point", "Place") + "\n    def perimeter(self):"
+    text = code.replace("    ", step)
+    answer = complete(home, text + "\n", f"{text.count(chr(10)) + 1}:{len(step) + 21}")
+
+    assert answer["text"].startswith(f"\n{step}{step}return ")
+    ast.parse(text + answer["text"])
+
+
 def test_nothing_to_suggest_is_no_error(home: Path) -> None:
     (home / "notes.md").write_text("# Notes\n")
     run = tabby(home, "complete", "notes.md:1:8")
