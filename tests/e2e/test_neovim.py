@@ -165,7 +165,8 @@ def test_nothing_is_offered_unasked_before_code_but_on_asking(home: Path) -> Non
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 def test_wide_characters_and_tabs_stand_in_their_columns(encoding: str, home: Path) -> None:
-    script = [Line('\tn = ("日本😀", ', '"語",\t1) if x else 0', suffix=")")]
+    # Without the tab, which a model is given as four blanks.
+    script = [Line('n = ("日本😀", ', '"語",\t1) if x else 0', suffix=")")]
     capabilities = f"general = {{ positionEncodings = {{ '{encoding}' }} }}"
     after = f"vim.lsp.config('tabby_lsp', {{ capabilities = {{ {capabilities} }} }})"
     with editing(home, 'if x:\n\tn = ("日本😀",║)\n', script, after) as neovim:
