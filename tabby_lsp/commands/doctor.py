@@ -17,6 +17,7 @@ from tabby_lsp.app import build
 from tabby_lsp.config import REMOTE_KINDS, data_dir, user_config_path
 from tabby_lsp.domain import EngineError, GenerationRequest, Segments
 from tabby_lsp.engines.llama import library
+from tabby_lsp.engines.llama.engine import n_ctx_for
 from tabby_lsp.index.chunks import has_grammar
 from tabby_lsp.models.found import locate
 from tabby_lsp.models.gguf import read_header
@@ -143,10 +144,11 @@ def _library() -> str:
 
 def _model(settings: Settings) -> str:
     header = read_header(locate(settings.model, data_dir()))
-    needed_mb = memory_needed_bytes(header, settings.local.n_ctx or 8192, settings.local.n_ubatch)
+    n_ctx = n_ctx_for(header, settings.local.n_ctx)
+    needed_bytes = memory_needed_bytes(header, n_ctx, settings.local.n_ubatch)
     free_bytes = memory_free_bytes()
     free = "" if free_bytes is None else f" of {free_bytes / 1e6:,.0f} MB free"
-    return f"{header.name}, {header.path}, needs about {needed_mb / 1e6:,.0f} MB{free}"
+    return f"{header.name}, {header.path}, needs about {needed_bytes / 1e6:,.0f} MB{free}"
 
 
 async def _completion(settings: Settings) -> str:

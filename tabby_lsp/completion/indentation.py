@@ -35,7 +35,7 @@ def for_model(text: str, step: str) -> str:
     """A document's text in the model's indentation."""
     if step == MODEL_STEP:
         return text
-    return _LEADING.sub(lambda found: _translated(found[0], step, MODEL_STEP), text)
+    return _relevelled(text, step, MODEL_STEP)
 
 
 def from_model(text: str, step: str, *, begins_line: bool) -> str:
@@ -48,16 +48,15 @@ def from_model(text: str, step: str, *, begins_line: bool) -> str:
         return text
     first, line_end, others = text.partition("\n")
     if begins_line:
-        first = for_document(first, step)
+        first = _relevelled(first, MODEL_STEP, step)
     kept, last_end, last = others.rpartition("\n")
     if last.strip():
         kept, last_end, last = others, "", ""
-    return first + line_end + for_document(kept + last_end, step)
+    return first + line_end + _relevelled(kept + last_end, MODEL_STEP, step)
 
 
-def for_document(text: str, step: str) -> str:
-    """Lines in the model's indentation in the document's."""
-    return _LEADING.sub(lambda found: _translated(found[0], MODEL_STEP, step), text)
+def _relevelled(text: str, old: str, new: str) -> str:
+    return _LEADING.sub(lambda found: _translated(found[0], old, new), text)
 
 
 def _translated(indent: str, old: str, new: str) -> str:

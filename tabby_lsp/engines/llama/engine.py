@@ -100,7 +100,7 @@ class LlamaEngine:
         self._state, self._message = "ready", ""
 
     def _open(self) -> None:
-        n_ctx = _n_ctx(self._settings.n_ctx, self._header)
+        n_ctx = n_ctx_for(self._header, self._settings.n_ctx)
         check_fits(self._header, n_ctx, self._settings.n_ubatch)
         model = Model(self._header.path)
         n_threads = self._settings.n_threads or _default_n_threads()
@@ -126,7 +126,11 @@ class LlamaEngine:
             self._loaded.context.abort_flag.clear()
 
 
-def _n_ctx(configured: int, header: Header) -> int:
+def n_ctx_for(header: Header, configured: int) -> int:
+    """The context a model gets, in tokens; 0 stands for what suits it.
+
+    Raises EngineError for more than it was trained for.
+    """
     if configured > header.n_ctx_train:
         raise EngineError(
             f"`n_ctx` is {configured}, and {header.path} was trained for {header.n_ctx_train} "
