@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Outcome = Literal["shown", "empty", "cancelled", "superseded", "failed"]
 # `failed` stays; `away` is tried again by the engine itself, with the requests that come.
 EngineState = Literal["unloaded", "loading", "ready", "away", "failed"]
+Role = Literal["system", "user", "assistant"]
 # How an answer is drawn: grey behind the cursor, or as an entry of the completion menu.
 Shape = Literal["ghost-text", "menu"]
 # Why a request was answered as it was; docs/lsp-extensions.md says what each one means.
@@ -96,6 +97,26 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """What one side of a conversation said."""
+
+    role: Role
+    content: str
+    # What the content is about, such as code: stands before it, the most important first. What
+    # does not fit is left out from the end.
+    attachments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A conversation to be continued; an engine crops it to what its model can hold in mind."""
+
+    messages: tuple[ChatMessage, ...]  # the last one is the user's
+    max_tokens: int
+    temperature: float = 0.0  # 0 for the likeliest text, the same each time
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """The next bit of an answer: whole characters, never half of one."""
 
@@ -138,6 +159,23 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Give everything back; what still runs is stopped."""
+
+
+class ChatEngine(Protocol):
+    """Who runs a chat model: local, remote or scripted."""
+
+    @property
+    def status(self) -> EngineStatus:
+        """As an Engine's."""
+
+    async def load(self) -> None:
+        """As an Engine's."""
+
+    def chat(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
+        """Stream the assistant's next message; as an Engine's `complete` in all else."""
+
+    async def close(self) -> None:
+        """As an Engine's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from tabby_lsp.config.resolve import resolve
 from tabby_lsp.config.settings import (
     BUILT_IN_ENGINE,
     REMOTE_KINDS,
+    ChatSettings,
     CompletionSettings,
     ContextSettings,
     EngineSettings,
@@ -40,6 +41,7 @@ __all__ = [
     "BUILT_IN_ENGINE",
     "KEYS",
     "REMOTE_KINDS",
+    "ChatSettings",
     "CompletionSettings",
     "ContextSettings",
     "EngineSettings",

@@ -69,13 +69,14 @@ def ignored(entry: Entry, remedy: str) -> Problem:
 def nearest(name: str, names: Collection[str]) -> str:
     """What somebody who wrote `name` may have meant; "" where nothing is near.
 
-    The same word in another section comes before a like word in the same section.
+    The same word in another section comes before a like word in the same section, and of several
+    sections the one that is named first in the tree.
     """
     name = name[:MAX_SHOWN_CHARS]  # difflib takes quadratic time
     word = _last(name)
     same = [known for known in names if _last(known) == word]
     if same:
-        return difflib.get_close_matches(name, same, n=1, cutoff=0)[0]
+        return same[0]
     if near := difflib.get_close_matches(name, names, n=1, cutoff=LIKE_ENOUGH):
         return near[0]
     words = {_last(known): known for known in names}

@@ -100,7 +100,7 @@ def _settle(entry: Entry, draft: _Draft) -> None:
             draft.problems.append(entry.problem(refusal(entry, key, draft.file)))
     elif value is None:
         draft.problems.append(unusable(entry, key, f"It stays {shown(current)}."))
-    elif entry.key == "engine" and value not in (BUILT_IN_ENGINE, *draft.engines):
+    elif key.about.is_engine and value not in (BUILT_IN_ENGINE, *draft.engines):
         draft.problems.append(
             undefined_engine(entry, (BUILT_IN_ENGINE, *draft.engines), draft.file)
         )

@@ -30,6 +30,7 @@ class About:
     is_path: bool = False  # a relative one starts at the folder of the file that names it
     is_name: bool = False  # with `is_path`: a plain name stands for itself
     is_url: bool = False
+    is_engine: bool = False  # the name of an engine, built in or out of `engines`
     kinds: tuple[str, ...] = ()  # of an engine's setting: the kinds that take it; () for all
     needed_by: tuple[str, ...] = ()  # and those that do not go without it
     is_credential: bool = False  # or says where one is
@@ -180,6 +181,28 @@ class ContextSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChatSettings:
+    """Who answers questions and edits code when told to."""
+
+    model: str = setting(
+        "",
+        "The chat model that the built-in engine runs: its name, or the path of a GGUF file; empty "
+        "for none. The editor's settings may give a name only.",
+        is_path=True,
+        is_name=True,
+    )
+    engine: str = setting(
+        BUILT_IN_ENGINE,
+        'Who runs it: `"local"`, the built-in one, or a name out of `engines`, with the model that '
+        "stands there.",
+        is_engine=True,
+    )
+    max_tokens: int = setting(
+        1_024, "The longest answer.", unit="tokens", minimum=16, maximum=32_768
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
     """How the built-in engine runs a model."""
 
@@ -253,9 +276,11 @@ class Settings:
     engine: str = setting(
         BUILT_IN_ENGINE,
         'Who runs the model: `"local"`, the built-in one, or a name out of `engines`.',
+        is_engine=True,
     )
     completion: CompletionSettings = field(default_factory=CompletionSettings)
     context: ContextSettings = field(default_factory=ContextSettings)
+    chat: ChatSettings = field(default_factory=ChatSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
     stats: StatsSettings = field(default_factory=StatsSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -68,7 +68,7 @@ def valid(key: Key) -> st.SearchStrategy[Any]:
     return strategies[key.type]
 
 
-FREE = [key for key in KEYS.values() if key.about.from_client and key.name != "engine"]
+FREE = [key for key in KEYS.values() if key.about.from_client and not key.about.is_engine]
 VALUES = st.fixed_dictionaries({}, optional={key.name: valid(key) for key in FREE})
 
 
