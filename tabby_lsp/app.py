@@ -9,34 +9,45 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from tabby_lsp.choice import (
+    chat_engine_for,
+    chat_engine_settings,
+    engine_for,
+    engine_settings,
+)
 from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.debounce import Pace, delay_ms
 from tabby_lsp.completion.snippets import SourceText, best_snippets
-from tabby_lsp.config import REMOTE_KINDS, api_key_of, data_dir, state_dir
+from tabby_lsp.config import state_dir
 from tabby_lsp.documents import canonical_uri
-from tabby_lsp.domain import Completion, Decision, Engine, EngineError, Outcome, Reason, Snippet
-from tabby_lsp.engines.absent import AbsentEngine
-from tabby_lsp.engines.llama.engine import LlamaEngine
-from tabby_lsp.engines.scripted import ScriptedEngine, read_script
+from tabby_lsp.domain import (
+    ChatEngine,
+    Completion,
+    Decision,
+    Engine,
+    EngineError,
+    Outcome,
+    Reason,
+    Snippet,
+)
+from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.fates import Fates
 from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.ledger import Ledger
-from tabby_lsp.models.families import fim_of
-from tabby_lsp.models.found import locate
-from tabby_lsp.models.gguf import read_header
 from tabby_lsp.request import n_line_chars, query_of, question_of
 from tabby_lsp.secrets import is_secret_path
 from tabby_lsp.sharing import Sharing
+from tabby_lsp.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
-    from tabby_lsp.config import EngineSettings, Settings
+    from tabby_lsp.config import Settings
     from tabby_lsp.request import Ask
 
 logger = logging.getLogger(__name__)
@@ -71,9 +82,13 @@ class Reply:
 class App:
     """The engine, the caches and the snippets behind every face; lives until `close`."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, chat_engine: ChatEngine, precedence: Precedence
+    ) -> None:
         self.settings = settings
         self.engine = engine
+        self.chat_engine = chat_engine
+        self._precedence = precedence
         self.fates = Fates(Ledger(stats_path()) if settings.stats.enabled else None)
         self.decisions: deque[Decision] = deque(maxlen=_N_DECISIONS_KEPT)
         self._cache = CompletionCache()
@@ -129,11 +144,19 @@ class App:
             # What was answered with other settings is no answer any more.
             self._cache, self._sharing = CompletionCache(), Sharing()
             self._sticky.clear()
-        if _engine_settings(was) != _engine_settings(settings):
-            newer = await asyncio.to_thread(_engine, settings)
+        if engine_settings(was) != engine_settings(settings):
+            newer = await asyncio.to_thread(engine_for, settings, self._precedence)
             old, self.engine = self.engine, newer
             answering.end()
             await old.close()
+        if chat_engine_settings(was) != chat_engine_settings(settings):
+            chats = await asyncio.to_thread(chat_engine_for, settings, self._precedence)
+            chatted, self.chat_engine = self.chat_engine, chats
+            await chatted.close()
+
+    def talk(self) -> Talk:
+        """The chat, as the present settings have it."""
+        return Talk(self.chat_engine, self._neighbours, self.settings.chat, self.settings.context)
 
     def saved(self, path: Path) -> None:
         """A file has changed on disk; what was read there and then is read again."""
@@ -149,7 +172,7 @@ class App:
         """Give everything back; harmless a second time."""
         self.fates.end_all()
         self._sharing.end()
-        await self.engine.close()
+        await asyncio.gather(self.engine.close(), self.chat_engine.close())
 
     async def _recorded(
         self, ask: Ask, work: Callable[[pipeline.Account], Awaitable[pipeline.Answer]]
@@ -308,37 +331,14 @@ class App:
 
 def build(settings: Settings) -> App:
     """Everything that the settings ask for; a model that cannot be used is found out here."""
-    return App(settings, _engine(settings))
+    precedence = Precedence()
+    chat_engine = chat_engine_for(settings, precedence)
+    return App(settings, engine_for(settings, precedence), chat_engine, precedence)
 
 
 def stats_path() -> Path:
     """Where it is written down what became of suggestions."""
     return state_dir() / "suggestions.jsonl"
-
-
-def _engine_settings(settings: Settings) -> tuple[object, ...]:
-    return settings.model, settings.engine, settings.engines, settings.local
-
-
-def _engine(settings: Settings) -> Engine:
-    try:
-        if settings.engine in settings.engines:
-            return _own_engine(settings.engine, settings.engines[settings.engine])
-        header = read_header(locate(settings.model, data_dir()))
-        return LlamaEngine(settings.model, header, fim_of(header), settings.local)
-    except EngineError as error:
-        own = settings.engine if settings.engine in settings.engines else ""
-        return AbsentEngine(own or settings.model, str(error))
-
-
-def _own_engine(name: str, engine: EngineSettings) -> Engine:
-    """The engine of a table `[engines.NAME]`; raises EngineError."""
-    if engine.kind not in REMOTE_KINDS:
-        return ScriptedEngine(read_script(Path(engine.file)))
-    # The HTTP client takes a tenth of a second to import, and most have no use for it.
-    from tabby_lsp.engines.remote.engine import remote_engine
-
-    return remote_engine(name, engine, api_key_of(engine))
 
 
 def _of_another(answer: pipeline.Answer) -> pipeline.Answer:

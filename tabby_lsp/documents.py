@@ -138,6 +138,11 @@ class Document:
         offset = min(max(0, offset + n_chars), _length_without_end(line))
         return Position(line_idx, _count_units(line[:offset], self._encoding))
 
+    def offset(self, position: Position) -> int:
+        """Count the code points of the text before `position`."""
+        line_idx, offset = self._locate(position)
+        return sum(map(len, self._lines[:line_idx])) + offset
+
     def n_units(self, text: str) -> int:
         """Length of a text in units of this document's encoding."""
         return _count_units(text, self._encoding)

@@ -15,6 +15,8 @@ Outcome = Literal["shown", "empty", "cancelled", "superseded", "failed"]
 # `failed` stays; `away` is tried again by the engine itself, with the requests that come.
 EngineState = Literal["unloaded", "loading", "ready", "away", "failed"]
 Role = Literal["system", "user", "assistant"]
+# By itself, or cut off at `max_tokens`; "" before the end, and where nobody says.
+Finish = Literal["", "stop", "length"]
 # How an answer is drawn: grey behind the cursor, or as an entry of the completion menu.
 Shape = Literal["ghost-text", "menu"]
 # Why a request was answered as it was; docs/lsp-extensions.md says what each one means.
@@ -123,6 +125,7 @@ class Piece:
     text: str
     logprob: float  # natural logarithm, summed over the piece's tokens
     timings: Timings  # of the answer so far
+    finish: Finish = ""  # of a chat's last piece: why it ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ FLOORS = (
     "config languages documents secrets",
     "models ledger",
     "completion chat engines index",
-    "host fates sharing request",
+    "host fates sharing request talk choice",
     "app",
     "servers",
     "commands",
@@ -53,10 +53,14 @@ DOORS = {
     "os.environ os.getenv platformdirs": "config",
     "tomllib": "config models.catalog",
     "tqdm": "commands",
-    "subprocess asyncio.create_subprocess_* os.system os.popen": "index host commands",
+    "jinja2": "engines.llama.template_child",
+    "subprocess asyncio.create_subprocess_* os.system os.popen": (
+        "index host commands engines.llama.template"
+    ),
     "importlib.import_module builtins.__import__": "index commands",
-    "sys.stdin sys.stdout": "servers.lsp commands cli",
-    "pickle marshal shelve builtins.eval builtins.exec builtins.print builtins.input": "",
+    "sys.stdin sys.stdout": "servers.lsp commands cli engines.llama.template_child",
+    "pickle marshal shelve builtins.eval builtins.exec builtins.print": "",
+    "builtins.input": "commands.chat",
 }
 
 # The pure core: values in, values out. It may import these worlds and no others.

@@ -12,6 +12,7 @@ from tabby_lsp.app import App
 from tabby_lsp.config import Settings
 from tabby_lsp.documents import Document
 from tabby_lsp.domain import Decision, EngineStatus, Outcome, Reason, Segments, Snippet, Timings
+from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.engines.scripted import ScriptedEngine
 from tabby_lsp.servers.lsp import inspection
 from tabby_lsp.servers.lsp.server import create_server
@@ -25,7 +26,7 @@ DECISION = Decision(
 
 
 def app() -> App:
-    app = App(Settings(), ScriptedEngine(()))
+    app = App(Settings(), ScriptedEngine(()), ScriptedEngine(()), Precedence())
     app.decisions.append(DECISION)
     return app
 
@@ -42,7 +43,8 @@ def keys_of(value: object) -> set[str]:
 def test_the_page_has_a_heading_for_every_command() -> None:
     commands = set(create_server(lambda _: app(), ()).protocol.fm.commands)
 
-    assert set(re.findall(r"^## `(tabby\.\w+)`$", PAGE, re.MULTILINE)) == commands
+    headings = re.findall(r"^## .*`tabby\..*$", PAGE, re.MULTILINE)
+    assert set(re.findall(r"`(tabby\.\w+)`", "\n".join(headings))) == commands
 
 
 def test_the_page_explains_every_reason() -> None:

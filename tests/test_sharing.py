@@ -10,6 +10,8 @@ import pytest
 from tabby_lsp.app import App
 from tabby_lsp.config import Settings
 from tabby_lsp.domain import EngineError, EngineStatus, Piece, Timings
+from tabby_lsp.engines.llama.precedence import Precedence
+from tabby_lsp.engines.scripted import ScriptedEngine
 from tabby_lsp.request import Ask
 from tests.completion.drawn import parse
 
@@ -70,7 +72,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.engine = HandFedEngine()
-        self.app = App(Settings(), self.engine)
+        self.app = App(Settings(), self.engine, ScriptedEngine(()), Precedence())
 
     async def ask(
         self, drawing: str, shape: Shape = "ghost-text", *, automatic: bool = True

@@ -17,7 +17,7 @@ from tabby_lsp.app import build
 from tabby_lsp.config import REMOTE_KINDS, data_dir, user_config_path
 from tabby_lsp.domain import EngineError, GenerationRequest, Segments
 from tabby_lsp.engines.llama import library
-from tabby_lsp.engines.llama.engine import n_ctx_for
+from tabby_lsp.engines.llama.resident import n_ctx_for
 from tabby_lsp.index.chunks import has_grammar
 from tabby_lsp.models.found import locate
 from tabby_lsp.models.gguf import read_header

@@ -9,11 +9,11 @@ from tabby_lsp.domain import EngineError, EngineStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tabby_lsp.domain import GenerationRequest, Piece
+    from tabby_lsp.domain import ChatRequest, GenerationRequest, Piece
 
 
 class AbsentEngine:
-    """Keeps domain.Engine's promise by refusing with one sentence."""
+    """Keeps the promises of domain.Engine and ChatEngine by refusing with one sentence."""
 
     def __init__(self, model: str, message: str) -> None:
         self.status = EngineStatus(state="failed", model=model, message=message)
@@ -24,6 +24,10 @@ class AbsentEngine:
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
         raise EngineError(self.status.message)
         yield  # Makes this a generator, as the promise has it.
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
+        raise EngineError(self.status.message)
+        yield
 
     async def close(self) -> None:
         pass

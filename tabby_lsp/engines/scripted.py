@@ -6,6 +6,7 @@ test with it notices a changed context.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-    from tabby_lsp.domain import GenerationRequest, Segments
+    from tabby_lsp.domain import ChatRequest, GenerationRequest, Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +29,43 @@ class Line:
     text: str
 
 
-def read_script(path: Path) -> tuple[Line, ...]:
-    """Read `[{"prefix": ..., "suffix": ..., "text": ...}, ...]`.
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer in a chat, and what the last message holds for which it is given."""
+
+    message: str
+    text: str
+
+
+def read_script(path: Path) -> tuple[Line | Reply, ...]:
+    """Read `[{"prefix": ..., "suffix": ..., "text": ...}, {"message": ..., "text": ...}, ...]`.
 
     Raises EngineError when the file is not there or says something else.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(Line(entry["prefix"], entry["suffix"], entry["text"]) for entry in entries)
+        return tuple(
+            Reply(entry["message"], entry["text"])
+            if "message" in entry
+            else Line(entry["prefix"], entry["suffix"], entry["text"])
+            for entry in entries
+        )
     except OSError as error:
         raise EngineError(f"The script {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(
-            f"The script {path} is not a JSON list of objects with prefix, suffix and text: "
-            f"{error!r}."
+            f"The script {path} is not a JSON list of objects with prefix, suffix and text, or "
+            f"with message and text: {error!r}."
         ) from error
 
 
 class ScriptedEngine:
-    """Keeps domain.Engine's promise by reading from a script; one token is one character."""
+    """Keeps the promises of domain.Engine and ChatEngine by reading from a script.
 
-    def __init__(self, script: Sequence[Line]) -> None:
+    One token is one character.
+    """
+
+    def __init__(self, script: Sequence[Line | Reply]) -> None:
         self._script = script
         self._n_evaluated_total = 0
         self._n_generated_total = 0
@@ -77,11 +94,33 @@ class ScriptedEngine:
             timings = replace(timings, n_generated_tokens=n_generated)
             yield Piece(character, 0.0, timings)
 
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
+        last = request.messages[-1]
+        asked = "\n\n".join([*last.attachments, last.content])
+        answer = self._reply(asked)
+        timings = Timings(n_prompt_tokens=len(asked), n_evaluated_tokens=len(asked))
+        self._n_evaluated_total += len(asked)
+        for n_generated, character in enumerate(answer[: request.max_tokens], start=1):
+            self._n_generated_total += 1
+            timings = replace(timings, n_generated_tokens=n_generated)
+            # Other requests have their turn, as they have with engines that take their time.
+            await asyncio.sleep(0)
+            yield Piece(character, 0.0, timings)
+        yield Piece("", 0.0, timings, "stop" if len(answer) <= request.max_tokens else "length")
+
     async def close(self) -> None:
         pass
 
+    def _reply(self, asked: str) -> str:
+        for reply in self._script:
+            if isinstance(reply, Reply) and reply.message in asked:
+                return reply.text
+        raise EngineError(f"The script has no answer to a message that ends in {asked[-80:]!r}.")
+
     def _find(self, segments: Segments) -> str:
         for line in self._script:
+            if not isinstance(line, Line):
+                continue
             if segments.prefix.endswith(line.prefix) and segments.suffix.startswith(line.suffix):
                 return line.text
         raise EngineError(

@@ -64,7 +64,7 @@ def chunks(text: str, language: str) -> tuple[Chunk, ...]:
     """
     lines = _LINE.findall(text)
     costs = _costs_of_text(lines)
-    if tree := _parsed(text, language):
+    if tree := parsed(text, language):
         costs = _costs_of_syntax(tree, lines, costs)
     return tuple(
         Chunk(first, "".join(lines[first:last]))
@@ -171,7 +171,8 @@ def _blocks(node: Node) -> Iterator[Node]:
             yield from _blocks(child)
 
 
-def _parsed(text: str, language: str) -> Tree | None:
+def parsed(text: str, language: str) -> Tree | None:
+    """The syntax tree; None where the language's grammar is not known."""
     known = BY_ID.get(language)
     grammar = _grammar(known.grammar) if known and known.grammar else None
     if not grammar:

@@ -98,6 +98,8 @@ class Client:
         settings: Json | None = None,
         answers: bool = True,
     ) -> None:
+        # What the client answers to requests of the server that it takes besides the usual ones.
+        self.takes: dict[str, Callable[[Json], Json]] = {}
         assert process.stdin and process.stdout and process.stderr
         self.process = process
         self.settings = settings
@@ -307,6 +309,8 @@ class Client:
                 return {"result": [self.settings for _ in message["params"]["items"]]}
             case "window/workDoneProgress/create" | "client/registerCapability":
                 return {"result": None}
+            case method if method in self.takes:
+                return {"result": self.takes[method](message["params"])}
             case method:
                 return {"error": {"code": -32601, "message": f"{method} is not known here"}}
 

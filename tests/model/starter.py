@@ -11,6 +11,7 @@ import tabby_lsp
 from tabby_lsp.config import LocalSettings
 from tabby_lsp.domain import GenerationRequest, Piece, Segments, Timings
 from tabby_lsp.engines.llama.engine import LlamaEngine
+from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.gguf import read_header
 
@@ -30,7 +31,7 @@ def run(work: Callable[[LlamaEngine], Awaitable[Result]]) -> Result:
 
     async def with_engine() -> Result:
         header = read_header(PATH)
-        engine = LlamaEngine("starter", header, fim_of(header), LocalSettings())
+        engine = LlamaEngine("starter", header, fim_of(header), LocalSettings(), Precedence())
         try:
             await engine.load()
             return await work(engine)

@@ -58,6 +58,9 @@ class Model:
         self.n_vocab: int = self._api.llama_vocab_n_tokens(self._vocab)
         self.n_ctx_train: int = self._api.llama_model_n_ctx_train(self.handle)
         self.is_bpe = self._api.llama_vocab_type(self._vocab) == self._api.LLAMA_VOCAB_TYPE_BPE
+        self.bos: int = self._api.llama_vocab_bos(self._vocab)
+        self.eos: int = self._api.llama_vocab_eos(self._vocab)
+        self.adds_bos: bool = self._api.llama_vocab_get_add_bos(self._vocab)
         self.eog_tokens = tuple(
             token
             for token in range(self.n_vocab)
@@ -73,13 +76,24 @@ class Model:
         """Token ids of plain text: what looks like a control token in it stays text."""
         return self._tokenize(self._before + text)[self._n_before :]
 
-    def _tokenize(self, text: str) -> list[int]:
+    def tokenize_controls(self, text: str) -> list[int]:
+        """Token ids of text that is not a user's, in which control tokens are meant as such."""
+        return self._tokenize(self._before + text, controls=True)[self._n_before :]
+
+    def text_of(self, token: int) -> str:
+        """A token's own name, such as `<s>`; "" for none."""
+        if not 0 <= token < self.n_vocab:
+            return ""
+        name: bytes = self._api.llama_vocab_get_text(self._vocab, token)
+        return name.decode("utf-8", "replace")
+
+    def _tokenize(self, text: str, *, controls: bool = False) -> list[int]:
         # A lone surrogate cannot be written as UTF-8; the model sees a question mark.
         encoded = text.encode("utf-8", "replace")
         n_most = len(encoded) + 2
         tokens = (ctypes.c_int32 * n_most)()
         n_tokens = self._api.llama_tokenize(
-            self._vocab, encoded, len(encoded), tokens, n_most, False, False
+            self._vocab, encoded, len(encoded), tokens, n_most, False, controls
         )
         if n_tokens < 0:
             raise EngineError(f"llama.cpp cannot tokenize a text of {len(encoded)} bytes.")

@@ -2,143 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import time
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece
-from tabby_lsp.engines.llama.binding import Context, Model
-from tabby_lsp.engines.llama.generation import Loaded, generate
-from tabby_lsp.engines.llama.growing import GrowingTokenizer
-from tabby_lsp.engines.llama.worker import Job, Worker
-from tabby_lsp.models.memory import check_fits
+from tabby_lsp.engines.llama.generation import generate
+from tabby_lsp.engines.llama.resident import Resident
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from tabby_lsp.config import LocalSettings
-    from tabby_lsp.domain import GenerationRequest
+    from tabby_lsp.domain import EngineStatus, GenerationRequest, Piece
+    from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.models.families import Fim
     from tabby_lsp.models.gguf import Header
 
-# How long `close` waits for the thread: an abort takes milliseconds, a load cannot be aborted, and
-# the process is about to end in either case.
-_CLOSE_TIMEOUT_S = 0.5
-
-# A window for code, not for books: Qwen2.5-Coder is trained for 32,768 tokens and would take a
-# gigabyte of KV cache for them.
-_LARGEST_DEFAULT_N_CTX = 8192
-
 
 class LlamaEngine:
-    """Keeps domain.Engine's promise with one model, context and thread; lives until `close`."""
+    """Keeps domain.Engine's promise with one model; goes before every chat of this process."""
 
-    def __init__(self, name: str, header: Header, fim: Fim, settings: LocalSettings) -> None:
-        self._name = name
-        self._header = header
+    def __init__(
+        self, name: str, header: Header, fim: Fim, settings: LocalSettings, precedence: Precedence
+    ) -> None:
         self._fim = fim
-        self._settings = settings
-        self._worker = Worker(self._interrupt, self._resume)
-        self._loading: asyncio.Future[None] | None = None
-        self._loaded: Loaded | None = None
-        self._state: EngineState = "unloaded"
-        self._message = ""
+        self._resident = Resident(name, header, settings)
+        self._precedence = precedence
 
     @property
     def status(self) -> EngineStatus:
-        loaded = self._loaded
-        return EngineStatus(
-            state=self._state,
-            model=self._name,
-            languages=self._fim.languages,
-            message=self._message,
-            n_evaluated_total=loaded.n_evaluated_total if loaded else 0,
-            n_generated_total=loaded.n_generated_total if loaded else 0,
-        )
+        return self._resident.status(self._fim.languages)
 
     async def load(self) -> None:
-        if self._loading is None:
-            self._loading = asyncio.ensure_future(self._load())
-        # Whoever asked first may leave; the load goes on for those who stay.
-        await asyncio.shield(self._loading)
+        await self._resident.load()
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
         await self.load()
-        submitted_s = time.perf_counter()
-        job: Job[Piece] = Job(lambda job: self._generate(request, job, submitted_s))
-        self._worker.submit(job)
-        try:
-            while (piece := await job.next()) is not None:
-                yield piece
-        finally:
-            self._worker.cancel(job)
+        with self._precedence.first():
+            work = self._resident.stream(lambda loaded, _: generate(loaded, self._fim, request))
+            async with aclosing(work) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def close(self) -> None:
-        if self._loading is not None and not self._loading.done():
-            self._loading.cancel()
-            with suppress(asyncio.CancelledError, EngineError):
-                await self._loading
-        has_ended = await asyncio.to_thread(self._worker.stop, _CLOSE_TIMEOUT_S)
-        if self._loaded is not None and has_ended:
-            self._loaded.context.close()
-            self._loaded.model.close()
-            self._loaded = None
-        self._state = "unloaded"
-
-    async def _load(self) -> None:
-        self._state, self._message = "loading", f"loading {self._name}"
-        job: Job[None] = Job(lambda _: self._open())
-        self._worker.submit(job)
-        try:
-            await job.next()
-        except EngineError as error:
-            self._state, self._message = "failed", str(error)
-            raise
-        self._state, self._message = "ready", ""
-
-    def _open(self) -> None:
-        n_ctx = n_ctx_for(self._header, self._settings.n_ctx)
-        check_fits(self._header, n_ctx, self._settings.n_ubatch)
-        model = Model(self._header.path)
-        n_threads = self._settings.n_threads or _default_n_threads()
-        context = Context(model, n_ctx, self._settings.n_ubatch, n_threads)
-        end_tokens = tuple(sorted({*model.eog_tokens, *self._fim.end_tokens}))
-        tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize
-        self._loaded = Loaded(model, context, tokenize, self._fim, end_tokens)
-
-    def _generate(self, request: GenerationRequest, job: Job[Piece], submitted_s: float) -> None:
-        assert self._loaded is not None, "complete() loads before it submits"
-        queue_ms = (time.perf_counter() - submitted_s) * 1000
-        for piece in generate(self._loaded, request, queue_ms):
-            timings = piece.timings
-            total_ms = timings.queue_ms + timings.prefill_ms + timings.decode_ms
-            job.emit(replace(piece, timings=replace(timings, total_ms=total_ms)))
-
-    def _interrupt(self) -> None:
-        if self._loaded is not None:
-            self._loaded.context.abort_flag.set()
-
-    def _resume(self) -> None:
-        if self._loaded is not None:
-            self._loaded.context.abort_flag.clear()
-
-
-def n_ctx_for(header: Header, configured: int) -> int:
-    """The context a model gets, in tokens; 0 stands for what suits it.
-
-    Raises EngineError for more than it was trained for.
-    """
-    if configured > header.n_ctx_train:
-        raise EngineError(
-            f"`n_ctx` is {configured}, and {header.path} was trained for {header.n_ctx_train} "
-            "tokens: set `n_ctx` under `[local]` in config.toml to at most that, or to 0."
-        )
-    return configured or min(header.n_ctx_train, _LARGEST_DEFAULT_N_CTX)
-
-
-def _default_n_threads() -> int:
-    """The physical cores of most machines; with a thread on each logical one it is slower."""
-    return max(1, min(8, (os.cpu_count() or 2) // 2))
+        await self._resident.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import Piece, Timings
@@ -14,34 +14,21 @@ from tabby_lsp.engines.llama.sampling import choose
 from tabby_lsp.engines.llama.text import TextStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tabby_lsp.domain import GenerationRequest
-    from tabby_lsp.engines.llama.binding import Context, Model
+    from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.models.families import Fim
 
 
-@dataclass(slots=True)
-class Loaded:
-    """A model that is ready, and what its context has done so far."""
-
-    model: Model
-    context: Context
-    tokenize: Callable[[str], list[int]]
-    fim: Fim
-    end_tokens: tuple[int, ...]
-    n_evaluated_total: int = 0  # prompt tokens only
-    n_generated_total: int = 0
-
-
-def generate(loaded: Loaded, request: GenerationRequest, queue_ms: float) -> Iterator[Piece]:
+def generate(loaded: Loaded, fim: Fim, request: GenerationRequest) -> Iterator[Piece]:
     """Read the prompt as far as it is new, then yield the answer until a rule or the model ends it.
 
     Ends early, with what was finished kept in the context, when the abort flag is set.
     """
     started_s = time.perf_counter()
     n_room = loaded.context.n_ctx - request.max_tokens
-    prompt = render(request.segments, loaded.fim, loaded.tokenize, n_room)
+    prompt = render(request.segments, fim, loaded.tokenize, n_room)
     n_reused = n_reusable(loaded.context.tokens, prompt)
     loaded.context.keep(n_reused)
     n_reused = len(loaded.context.tokens)
@@ -56,20 +43,24 @@ def generate(loaded: Loaded, request: GenerationRequest, queue_ms: float) -> Ite
         n_prompt_tokens=len(prompt),
         n_reused_tokens=n_reused,
         n_evaluated_tokens=len(prompt) - n_reused,
-        queue_ms=queue_ms,
         prefill_ms=(prefilled_s - started_s) * 1000,
     )
     yield Piece("", 0.0, timings)
-    yield from _decode(loaded, request, timings, prefilled_s)
+    end_tokens = tuple({*loaded.model.eog_tokens, *fim.end_tokens})
+    yield from _decode(loaded, end_tokens, request, timings, prefilled_s)
 
 
 def _decode(
-    loaded: Loaded, request: GenerationRequest, timings: Timings, prefilled_s: float
+    loaded: Loaded,
+    end_tokens: tuple[int, ...],
+    request: GenerationRequest,
+    timings: Timings,
+    prefilled_s: float,
 ) -> Iterator[Piece]:
     stream = TextStream(request.stop)
     logprob = 0.0
     for n_generated in range(1, request.max_tokens + 1):
-        choice = choose(loaded.context.logits(), loaded.end_tokens)
+        choice = choose(loaded.context.logits(), end_tokens)
         if choice.token is None:
             break
         loaded.n_generated_total += 1

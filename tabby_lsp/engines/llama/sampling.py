@@ -1,4 +1,4 @@
-"""Which token comes next: the likeliest text, unless the model would rather stop."""
+"""Which token comes next: the likeliest one that is no end, or one of the likely by chance."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from tabby_lsp.domain import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from random import Random
 
     from numpy.typing import NDArray
+
+# Qwen's advice for its chat models, with and without thinking; others are less particular.
+_TOP_K, _TOP_P = 20, 0.8
 
 
 class Choice(NamedTuple):
@@ -29,11 +33,7 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
     """
     import numpy as np
 
-    scores = logits.astype(np.float32)
-    largest = float(scores.max())
-    if not np.isfinite(largest):
-        raise EngineError("The model computes nonsense, so its file is damaged: get it again.")
-    np.exp(scores - largest, out=scores)
+    scores = _scores(logits, 1.0)
     total = float(scores.sum())
     ends = list(end_tokens)
     end_score = float(scores[ends].sum())
@@ -43,3 +43,32 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
     if end_score >= text_score:
         return Choice(None, float(np.log(end_score / total)))
     return Choice(token, float(np.log(text_score / total)))
+
+
+def draw(
+    logits: NDArray[Any], end_tokens: Sequence[int], temperature: float, chance: Random
+) -> Choice:
+    """One of the likeliest tokens, the likeliest one at a temperature of 0."""
+    import numpy as np
+
+    scores = _scores(logits, temperature or 1.0)
+    best = np.argpartition(scores, -_TOP_K)[-_TOP_K:] if len(scores) > _TOP_K else scores.argsort()
+    best = best[np.argsort(scores[best])[::-1]]
+    shares = scores[best] / scores[best].sum()
+    n_kept = int(np.searchsorted(np.cumsum(shares), _TOP_P)) + 1 if temperature else 1
+    index = chance.choices(range(n_kept), weights=shares[:n_kept].tolist())[0]
+    token = int(best[index])
+    logprob = float(np.log(scores[token] / scores.sum()))
+    return Choice(None if token in end_tokens else token, logprob)
+
+
+def _scores(logits: NDArray[Any], temperature: float) -> NDArray[Any]:
+    """In proportion to the probabilities, the largest being 1."""
+    import numpy as np
+
+    scores = logits.astype(np.float32)
+    largest = float(scores.max())
+    if not np.isfinite(largest):
+        raise EngineError("The model computes nonsense, so its file is damaged: get it again.")
+    np.exp((scores - largest) / temperature, out=scores)
+    return scores

@@ -11,6 +11,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tabby_lsp.domain import EngineError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,10 +85,10 @@ class Worker:
         """Cancel everything and wait for the thread to end, at most so long; whether it has."""
         with self._changed:
             self._is_stopped = True
-            for job in self._jobs:
+            for job in [*self._jobs, *([self._running] if self._running else [])]:
+                # Whoever still waits for it would wait for ever.
+                job.emit(EngineError("The model was given back before it had answered."))
                 job.is_cancelled = True
-            if self._running is not None:
-                self._running.is_cancelled = True
             self._interrupt()
             self._changed.notify()
         if self._thread is None:

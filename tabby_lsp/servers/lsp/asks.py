@@ -41,14 +41,14 @@ def ask_at(
         version=document.version,
         language=document.language,
         path=path,
-        root=_root_of(path, folders),
+        root=root_of(path, folders),
         line=position.line,
         character=position.character,
         prefix=prefix,
         suffix=suffix,
         n_document_chars=document.n_chars,
         automatic=False,
-        others=[_open_file(other) for other in others],
+        others=[open_file(other) for other in others],
     )
 
 
@@ -79,7 +79,7 @@ def reader_of(document: Document) -> Callable[[int, int], str]:
     return lambda line, n_chars: document.around(Position(line, 0), 0, n_chars)[1]
 
 
-def _root_of(path: Path | None, folders: Sequence[Path | None]) -> Path | None:
+def root_of(path: Path | None, folders: Sequence[Path | None]) -> Path | None:
     """The innermost workspace folder that holds a file, else the file's own folder."""
     if path is None:
         return None
@@ -87,7 +87,7 @@ def _root_of(path: Path | None, folders: Sequence[Path | None]) -> Path | None:
     return max(holding, key=lambda folder: len(folder.parts), default=path.parent)
 
 
-def _open_file(document: Document) -> OpenFile:
+def open_file(document: Document) -> OpenFile:
     return OpenFile(
         path=path_of(document.uri),
         language=document.language,

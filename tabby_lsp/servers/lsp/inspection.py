@@ -23,6 +23,7 @@ def status(app: App | None, version: str) -> dict[str, Any]:
     return {
         "version": version,
         "engine": asdict(app.engine.status) if app else None,
+        "chat": asdict(app.chat_engine.status) if app else None,
         "config": str(user_config_path()),
         "stats": str(stats_path()),
     }

@@ -10,13 +10,14 @@ Invariant: no text of a document is logged here, and no traceback is sent.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cattrs import transform_error
 from lsprotocol import types as lsp
-from pygls.exceptions import JsonRpcMethodNotFound
+from pygls.exceptions import JsonRpcInvalidParams, JsonRpcMethodNotFound
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 if TYPE_CHECKING:
@@ -184,6 +185,20 @@ class TabbyProtocol(LanguageServerProtocol):
     @lsp_method(lsp.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: lsp.DidCloseTextDocumentParams) -> None:
         self.documents.close(params)
+
+    @lsp_method(lsp.WORKSPACE_EXECUTE_COMMAND)
+    async def lsp_workspace__execute_command(  # type: ignore[override]
+        self, params: lsp.ExecuteCommandParams
+    ) -> Any:
+        """A command gets the parameters as they are, and is cancelled with its request.
+
+        pygls runs it as a task of its own, which goes on when the request is cancelled.
+        """
+        handler = self.fm.commands.get(params.command)
+        if handler is None:
+            raise JsonRpcInvalidParams(f"there is no command {params.command[:80]!r}")
+        result = handler(params)
+        return await result if inspect.isawaitable(result) else result
 
     @lsp_method(lsp.EXIT)
     def lsp_exit(self, *args: object) -> Any:

@@ -12,13 +12,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lsprotocol import types as lsp
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
 from tabby_lsp import __version__
-from tabby_lsp.servers.lsp import parent, wire
+from tabby_lsp.servers.lsp import actions, parent, wire
 from tabby_lsp.servers.lsp.asks import DID_ACCEPT
+from tabby_lsp.servers.lsp.chats import CHAT, EXPLAIN, TASKS, Chats, argument_of
 from tabby_lsp.servers.lsp.menu import TRIGGER_CHARACTERS
 from tabby_lsp.servers.lsp.protocol import TabbyProtocol
 from tabby_lsp.servers.lsp.session import Session
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tabby_lsp.app import App
+    from tabby_lsp.chat.prompts import Task
     from tabby_lsp.config import Settings, Source
 
     BuildApp = Callable[[Settings], App]
@@ -57,7 +59,7 @@ class TabbyLanguageServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Errors go to the log; pygls would open a popup for each."""
-        if isinstance(error, JsonRpcInvalidParams):
+        if isinstance(error, JsonRpcException) and not isinstance(error, JsonRpcInternalError):
             logger.info("a request was refused: %s", error)
         else:
             logger.error("a fault of tabby-lsp itself", exc_info=error.__cause__ or error)
@@ -67,6 +69,7 @@ def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLangua
     """A server with all its handlers, not yet connected to anything."""
     server = TabbyLanguageServer(build_app, sources)
     session = server.session
+    chats = Chats(server, session, session.voice)
 
     @server.feature(lsp.INITIALIZE)
     async def initialize(params: lsp.InitializeParams) -> None:
@@ -116,19 +119,37 @@ def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLangua
         await session.end()
 
     @server.command("tabby.status")
-    def status(*_: Any) -> dict[str, Any]:
+    def status(_: lsp.ExecuteCommandParams) -> dict[str, Any]:
         return session.status()
 
     @server.command("tabby.inspect")
-    def inspect(*arguments: Any) -> dict[str, Any]:
+    def inspect(params: lsp.ExecuteCommandParams) -> dict[str, Any]:
         try:
-            return session.inspect(arguments[0] if arguments else {})
+            return session.inspect(argument_of(params))
         except ValueError as error:
             raise JsonRpcInvalidParams(str(error)) from error
 
     @server.command(DID_ACCEPT)
-    def did_accept(*arguments: Any) -> None:
-        session.accepted(arguments[0] if arguments else None)
+    def did_accept(params: lsp.ExecuteCommandParams) -> None:
+        session.accepted(argument_of(params))
+
+    @server.command(CHAT)
+    async def chat(params: lsp.ExecuteCommandParams) -> dict[str, Any]:
+        return await chats.chat(params)
+
+    @server.command(EXPLAIN)
+    async def explain(params: lsp.ExecuteCommandParams) -> dict[str, Any]:
+        return await chats.explain(params)
+
+    for command, task in TASKS.items():
+
+        @server.command(command)
+        async def rewrite(params: lsp.ExecuteCommandParams, task: Task = task) -> dict[str, Any]:
+            return await chats.rewrite(task, params)
+
+    @server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION, actions.OPTIONS)
+    def code_action(params: lsp.CodeActionParams) -> list[lsp.CodeAction | lsp.Command]:
+        return actions.code_actions(params, session, server.client_capabilities)
 
     return server
 

@@ -27,6 +27,7 @@ from tabby_lsp.servers.lsp.voice import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from pygls.lsp.server import LanguageServer
 
@@ -59,7 +60,7 @@ class Session:
         self._server = server
         self._build_app = build_app
         self._sources = tuple(sources)
-        self._voice = Voice(server)
+        self.voice = Voice(server)
         self._client: Client = client_named("")
         self._draws_ghost_text = False
         self._style = Style()
@@ -88,7 +89,7 @@ class Session:
 
     async def pull_settings(self) -> None:
         """Ask the client for its settings, where it can be asked."""
-        values = await self._voice.ask_for_settings()
+        values = await self.voice.ask_for_settings()
         if values is not None:
             pulled = client_source(values, "workspace/configuration")
             await self._configure([self._initial, pulled])
@@ -135,6 +136,17 @@ class Session:
         if document is not None and self.app is not None:
             self.app.closed(uri)
 
+    def document(self, uri: str) -> Document | None:
+        """The open document, however the client spells its name."""
+        return self._documents.get(canonical_uri(uri))
+
+    def surroundings(self, document: Document) -> tuple[list[Path | None], list[Document]]:
+        """The workspace's folders, and the other open documents, latest first."""
+        workspace = self._server.workspace
+        folders = [path_of(uri) for uri in (*workspace.folders, workspace.root_uri or "")]
+        others = [other for other in reversed(self._documents.values()) if other is not document]
+        return folders, others
+
     def saved(self, uri: str) -> None:
         path = path_of(uri)
         if self.app is not None and path is not None:
@@ -169,8 +181,8 @@ class Session:
 
     async def announce_menu(self, options: lsp.CompletionOptions) -> None:
         """Offer the menu after `initialize`, since many editors hand over settings only then."""
-        if not await self._voice.register(lsp.TEXT_DOCUMENT_COMPLETION, options):
-            self._voice.inform_once(
+        if not await self.voice.register(lsp.TEXT_DOCUMENT_COMPLETION, options):
+            self.voice.inform_once(
                 "completion.menu came too late for this editor, which does not take offers after "
                 f"the start: write it into {user_config_path()}, or into initializationOptions."
             )
@@ -252,10 +264,7 @@ class Session:
     def _ask(
         self, app: App, document: Document, position: Position, shape: Shape, *, automatic: bool
     ) -> Ask:
-        workspace = self._server.workspace
-        folders = [path_of(uri) for uri in (*workspace.folders, workspace.root_uri or "")]
-        others = [other for other in reversed(self._documents.values()) if other is not document]
-        ask = ask_at(document, position, app.settings.context, folders, others)
+        ask = ask_at(document, position, app.settings.context, *self.surroundings(document))
         waited_ms = self._client.delay_ms if shape == "ghost-text" else 0
         return replace(ask, shape=shape, automatic=automatic, waited_ms=waited_ms)
 
@@ -270,7 +279,7 @@ class Session:
         flags = [source for source in self._sources if source.kind == "flag"]
         resolved = resolve([*own, *client_sources, *flags])
         for problem in resolved.problems:
-            self._voice.warn_once(str(problem))
+            self.voice.warn_once(str(problem))
         if self.app is None:
             self.app = await asyncio.to_thread(self._build_app, resolved.settings)
         else:
@@ -289,7 +298,7 @@ class Session:
     async def _load(self, app: App) -> None:
         model = app.engine.status.model
         try:
-            async with self._voice.progress(f"Loading the model {model}"):
+            async with self.voice.progress(f"Loading the model {model}"):
                 await app.engine.load()
         except EngineError:
             self._explain_failure(app)
@@ -303,7 +312,7 @@ class Session:
             self._explain_failure(app)
         elif why == "language-unknown-to-model" and document.language in BY_ID:
             status = app.engine.status
-            self._voice.inform_once(
+            self.voice.inform_once(
                 f"The model {status.model} knows {_listed(status.languages)} only and stays silent "
                 f"in {document.language}. `tabby-lsp models pull Qwen2.5-Coder-0.5B` and then "
                 "`tabby-lsp models use Qwen2.5-Coder-0.5B` get one that knows more languages."
@@ -315,7 +324,7 @@ class Session:
 
     def _explain_failure(self, app: App) -> None:
         if app.engine.status.state in ("failed", "away"):
-            self._voice.warn_once(app.engine.status.message)
+            self.voice.warn_once(app.engine.status.message)
 
 
 def _change(change: lsp.TextDocumentContentChangeEvent) -> Change:

@@ -1,0 +1,165 @@
+"""A model in memory: loaded once, asked for streams of pieces, given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece
+from tabby_lsp.engines.llama.binding import Context, Model
+from tabby_lsp.engines.llama.growing import GrowingTokenizer
+from tabby_lsp.engines.llama.worker import Job, Worker
+from tabby_lsp.models.memory import check_fits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+
+    from tabby_lsp.config import LocalSettings
+    from tabby_lsp.models.gguf import Header
+
+# How long `close` waits for the thread: an abort takes milliseconds, a load cannot be aborted, and
+# the process is about to end in either case.
+_CLOSE_TIMEOUT_S = 0.5
+
+# A window for code, not for books: Qwen2.5-Coder is trained for 32,768 tokens and would take a
+# gigabyte of KV cache for them.
+_LARGEST_DEFAULT_N_CTX = 8192
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A model that is ready, and what its context has done so far."""
+
+    model: Model
+    context: Context
+    tokenize: Callable[[str], list[int]]
+    n_evaluated_total: int = 0  # prompt tokens only
+    n_generated_total: int = 0
+
+
+class Resident:
+    """One model, its context and its thread; lives until `close`."""
+
+    def __init__(
+        self,
+        name: str,
+        header: Header,
+        settings: LocalSettings,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`wake` is called when something is cancelled, for work that waits for other things."""
+        self.header = header
+        self._name = name
+        self._settings = settings
+        self._wake = wake
+        self._worker = Worker(self._interrupt, self._resume)
+        self._loading: asyncio.Future[None] | None = None
+        self._loaded: Loaded | None = None
+        self._state: EngineState = "unloaded"
+        self._message = ""
+
+    def status(self, languages: tuple[str, ...] = ()) -> EngineStatus:
+        """What the engine that it belongs to says of itself."""
+        loaded = self._loaded
+        return EngineStatus(
+            state=self._state,
+            model=self._name,
+            languages=languages,
+            message=self._message,
+            n_evaluated_total=loaded.n_evaluated_total if loaded else 0,
+            n_generated_total=loaded.n_generated_total if loaded else 0,
+        )
+
+    async def load(self, prepare: Callable[[Loaded], None] = lambda _: None) -> None:
+        """Load the model once; `prepare` is run on its thread before it is ready."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(self._load(prepare))
+        # Whoever asked first may leave; the load goes on for those who stay.
+        await asyncio.shield(self._loading)
+
+    async def stream(
+        self, work: Callable[[Loaded, Job[Piece]], Iterator[Piece]]
+    ) -> AsyncGenerator[Piece, None]:
+        """What `work` yields on the model's thread; closing the generator stops the work."""
+        submitted_s = time.perf_counter()
+
+        def run(job: Job[Piece]) -> None:
+            assert self._loaded is not None, "nothing is asked before `load`"
+            queue_ms = (time.perf_counter() - submitted_s) * 1000
+            for piece in work(self._loaded, job):
+                total_ms = queue_ms + piece.timings.prefill_ms + piece.timings.decode_ms
+                timings = replace(piece.timings, queue_ms=queue_ms, total_ms=total_ms)
+                job.emit(replace(piece, timings=timings))
+
+        job: Job[Piece] = Job(run)
+        self._worker.submit(job)
+        try:
+            while (piece := await job.next()) is not None:
+                yield piece
+        finally:
+            self._worker.cancel(job)
+
+    async def close(self) -> None:
+        if self._loading is not None and not self._loading.done():
+            self._loading.cancel()
+            with suppress(asyncio.CancelledError, EngineError):
+                await self._loading
+        has_ended = await asyncio.to_thread(self._worker.stop, _CLOSE_TIMEOUT_S)
+        if self._loaded is not None and has_ended:
+            self._loaded.context.close()
+            self._loaded.model.close()
+            self._loaded = None
+        self._state = "unloaded"
+
+    async def _load(self, prepare: Callable[[Loaded], None]) -> None:
+        self._state, self._message = "loading", f"loading {self._name}"
+        job: Job[None] = Job(lambda _: self._open(prepare))
+        self._worker.submit(job)
+        try:
+            await job.next()
+        except EngineError as error:
+            self._state, self._message = "failed", str(error)
+            raise
+        self._state, self._message = "ready", ""
+
+    def _open(self, prepare: Callable[[Loaded], None]) -> None:
+        n_ctx = n_ctx_for(self.header, self._settings.n_ctx)
+        check_fits(self.header, n_ctx, self._settings.n_ubatch)
+        model = Model(self.header.path)
+        n_threads = self._settings.n_threads or _default_n_threads()
+        context = Context(model, n_ctx, self._settings.n_ubatch, n_threads)
+        tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize
+        loaded = Loaded(model, context, tokenize)
+        prepare(loaded)
+        self._loaded = loaded
+
+    def _interrupt(self) -> None:
+        if self._loaded is not None:
+            self._loaded.context.abort_flag.set()
+        self._wake()
+
+    def _resume(self) -> None:
+        if self._loaded is not None:
+            self._loaded.context.abort_flag.clear()
+
+
+def n_ctx_for(header: Header, configured: int) -> int:
+    """The context a model gets, in tokens; 0 stands for what suits it.
+
+    Raises EngineError for more than it was trained for.
+    """
+    if configured > header.n_ctx_train:
+        raise EngineError(
+            f"`n_ctx` is {configured}, and {header.path} was trained for {header.n_ctx_train} "
+            "tokens: set `n_ctx` under `[local]` in config.toml to at most that, or to 0."
+        )
+    return configured or min(header.n_ctx_train, _LARGEST_DEFAULT_N_CTX)
+
+
+def _default_n_threads() -> int:
+    """The physical cores of most machines; with a thread on each logical one it is slower."""
+    return max(1, min(8, (os.cpu_count() or 2) // 2))

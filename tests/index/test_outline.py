@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from tabby_lsp.index.outline import definition_at, outline
+
+PYTHON = """\
+import os
+
+
+class Cart:
+    # what is in it
+    @property
+    def total(self):
+        return 1
+
+    async def pay(self):
+        def inner():
+            pass
+        return inner
+
+
+def main(): pass
+"""
+TYPESCRIPT = """\
+import { x } from "y";
+export async function load(url: string) {
+  return fetch(url);
+}
+export default class Cart {
+  total = 0;
+}
+const functional = 1;
+"""
+
+
+def rows(line: str) -> tuple[int, int] | None:
+    """The definition at the line that holds `line`."""
+    row = next(n for n, text in enumerate(PYTHON.split("\n")) if line in text)
+    return definition_at(PYTHON, "python", row)
+
+
+def test_python_is_outlined_by_its_grammar() -> None:
+    assert outline(PYTHON, "python") == (
+        "class Cart:\n    def total(self):\n    async def pay(self):\n        def inner():\n"
+        "def main(): pass"
+    )
+
+
+def test_other_languages_are_outlined_by_their_looks() -> None:
+    assert outline(TYPESCRIPT, "typescript") == (
+        "export async function load(url: string) {\nexport default class Cart {"
+    )
+
+
+def test_a_text_without_definitions_has_no_outline() -> None:
+    assert outline("a = 1\n", "python") == ""
+
+
+def test_a_very_long_file_is_outlined_in_part() -> None:
+    assert outline("def f(): pass\n" * 500, "python").count("\n") < 100
+
+
+def test_the_innermost_definition_is_the_one_at_a_line() -> None:
+    assert rows("return 1") == (5, 8)
+    assert rows("def inner") == (10, 12)
+    assert rows("return inner") == (9, 13)
+    assert rows("what is in it") == (3, 13)
+
+
+def test_between_definitions_there_is_none() -> None:
+    assert rows("import os") is None
+
+
+def test_without_a_grammar_there_is_none() -> None:
+    assert definition_at(TYPESCRIPT, "typescript", 2) is None

@@ -1,0 +1,53 @@
+"""Makes a chat model out of the starter: its weights with a chat template.
+
+What it says means nothing; everything else about it is real.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gguf
+
+from tests.models.model_files import STARTER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHATML = (
+    "{% for message in messages %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+# Of the starter's control tokens, those that a conversation has no use for.
+_RENAMED = {"<fim_pad>": "<|im_start|>", "<repo_name>": "<|im_end|>"}
+_DERIVED = {"general.architecture", "tabby_lsp.fim_layout", "tabby_lsp.languages"}
+
+
+def write_chat_model(
+    path: Path, template: str = CHATML, *, n_ctx: int = 4096, has_tokens: bool = True
+) -> Path:
+    """A GGUF file; without `has_tokens`, ChatML's control tokens are not in its vocabulary."""
+    reader = gguf.GGUFReader(STARTER)
+    writer = gguf.GGUFWriter(path, "llama")
+    for key, field in reader.fields.items():
+        if key.startswith("GGUF.") or key in _DERIVED:
+            continue
+        value, kind = field.contents(), field.types[0]
+        if key == "tokenizer.ggml.tokens" and has_tokens:
+            value = [_RENAMED.get(token, token) for token in value]
+        elif key == "llama.context_length":
+            value = n_ctx
+        elif key.startswith("tokenizer.ggml.fim_"):
+            continue
+        sub_kind = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
+        writer.add_key_value(key, value, kind, sub_kind)
+    writer.add_chat_template(template)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
