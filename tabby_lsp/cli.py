@@ -26,6 +26,7 @@ examples:
   tabby-lsp                              the language server, for an editor to start
   tabby-lsp complete app.py:12:9         what would be suggested there
   tabby-lsp complete app.py:12:9 --json --model ~/models/qwen2.5-coder-0.5b-q8_0.gguf
+  git diff | tabby-lsp chat write a commit message
   tabby-lsp models pull Qwen2.5-Coder-0.5B   a better model than the one that comes along
   tabby-lsp doctor                       what works on this machine, and how to mend what does not
 """
@@ -91,6 +92,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     complete.add_argument("place", metavar="FILE:LINE:COL", help="line and column count from 1")
     complete.add_argument("--json", action="store_true", help="print {text, range, timings}")
+    chat = commands.add_parser(
+        "chat",
+        parents=[settings],
+        help="ask the chat model, about what is piped in if anything is",
+        allow_abbrev=False,
+    )
+    chat.add_argument("question", nargs="*", help="a conversation begins without one")
     commands.add_parser(
         "demo",
         parents=[settings],
@@ -136,6 +144,12 @@ def _complete(parsed: argparse.Namespace) -> int:
     return complete(parsed.place, _settings_or_exit(parsed).settings, as_json=parsed.json)
 
 
+def _chat(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands.chat import chat
+
+    return chat(" ".join(parsed.question), _settings_or_exit(parsed).settings)
+
+
 def _demo(parsed: argparse.Namespace) -> int:
     from tabby_lsp.commands.demo import demo
 
@@ -177,6 +191,7 @@ def _models(parsed: argparse.Namespace) -> int:
 _COMMANDS = {
     "lsp": _lsp,
     "complete": _complete,
+    "chat": _chat,
     "demo": _demo,
     "doctor": _doctor,
     "stats": _stats,
@@ -187,7 +202,8 @@ _COMMANDS = {
 def _sources(parsed: argparse.Namespace) -> list[Source]:
     from tabby_lsp.config import flag_source, read_environment, read_user_file, user_config_path
 
-    flags = {"model": parsed.model, "log.level": parsed.log_level, "log.file": parsed.log_file}
+    model = "chat.model" if parsed.command == "chat" else "model"
+    flags = {model: parsed.model, "log.level": parsed.log_level, "log.file": parsed.log_file}
     return [
         read_user_file(parsed.config or user_config_path(), must_exist=parsed.config is not None),
         read_environment(),

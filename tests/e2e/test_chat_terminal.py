@@ -1,0 +1,151 @@
+"""`tabby-lsp chat`, as a person uses it: in a pipe, and at a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.wire import isolated_environment
+from tests.models.chat_model import write_chat_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE_S = 30.0
+LONG = "def test_one(): assert 1 == 1"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_chat_model(tmp_path_factory.mktemp("model") / "chat.gguf")
+
+
+def asked(home: Path, *arguments: str, piped: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tabby_lsp", "chat", *arguments],
+        env=isolated_environment(home),
+        input=piped, capture_output=True, text=True, check=False, cwd=home,
+    )  # fmt: skip
+
+
+def test_an_answer_is_printed(home: Path, model: Path) -> None:
+    run = asked(home, "--model", str(model), *LONG.split())
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip()
+
+
+def test_what_is_piped_in_is_what_the_question_is_about(home: Path) -> None:
+    (home / "script.json").write_text(
+        '[{"message": "Given:\\n```\\nx = 1\\n```\\n\\nwhat is x?", "text": "one"}]'
+    )
+    config = home / "config.toml"
+    config.write_text(
+        f'[engines.s]\nkind = "scripted"\nfile = "{home}/script.json"\n[chat]\nengine = "s"\n'
+    )
+    run = asked(home, "--config", str(config), "what is x?", piped="x = 1\n")
+    assert (run.stdout, run.returncode) == ("one\n", 0), run.stderr
+
+
+def test_without_a_question_what_is_piped_in_is_the_question(home: Path, model: Path) -> None:
+    run = asked(home, "--model", str(model), piped=LONG)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip()
+
+
+def test_nothing_asked_is_a_wrong_call(home: Path) -> None:
+    run = asked(home)
+    assert run.returncode == 2
+    assert "nothing was asked" in run.stderr
+
+
+def test_without_a_model_it_says_how_to_get_one(home: Path) -> None:
+    run = asked(home, "hello")
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert "tabby-lsp models pull" in run.stderr
+
+
+class Terminal:
+    """A program at a terminal of its own, and what it has written there."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self._pid, self._screen = pty.fork()
+        if self._pid == 0:
+            environment = isolated_environment(home) | {"TERM": "dumb"}
+            command = [sys.executable, "-m", "tabby_lsp", "chat", *arguments]
+            os.execve(sys.executable, command, environment)
+        self.written = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._screen)
+
+    def type(self, text: str) -> None:
+        os.write(self._screen, text.encode())
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        for chunk in self._chunks():
+            self.written += chunk
+            if self.written.count(text) >= times:
+                return
+        raise AssertionError(self.written)
+
+    def status(self) -> int:
+        for chunk in self._chunks():
+            self.written += chunk
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+    def _chunks(self) -> Iterator[str]:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline_s:
+            try:
+                chunk = os.read(self._screen, 4096)
+            except OSError:  # Linux' way to say that the program has ended.
+                return
+            if not chunk:
+                return
+            yield chunk.decode("utf-8", "replace")
+
+
+def test_a_conversation_goes_on_until_the_end_of_the_input(home: Path, model: Path) -> None:
+    with Terminal(home, "--model", str(model)) as terminal:
+        terminal.wait_for("> ")
+        terminal.type(f"{LONG}\n")
+        terminal.wait_for("> ", times=2)
+        terminal.type("and now?\n")
+        terminal.wait_for("> ", times=3)
+        terminal.type("\x04")
+        assert terminal.status() == 0
+
+
+def test_an_answer_can_be_stopped(home: Path) -> None:
+    (home / "script.json").write_text(
+        '[{"message": "long", "text": "'
+        + "word " * 20_000
+        + '"}, {"message": "short", "text": "ok"}]'
+    )
+    config = home / "config.toml"
+    config.write_text(
+        f'[engines.s]\nkind = "scripted"\nfile = "{home}/script.json"\n'
+        '[chat]\nengine = "s"\nmax_tokens = 32000\n'
+    )
+    with Terminal(home, "--config", str(config)) as terminal:
+        terminal.wait_for("> ")
+        terminal.type("long\n")
+        terminal.wait_for("word word word")
+        terminal.type("\x03")
+        terminal.wait_for("> ", times=2)
+        terminal.type("short\n")
+        terminal.wait_for("ok")
+        terminal.wait_for("> ", times=3)
+        terminal.type("\x04")
+        assert terminal.status() == 0
