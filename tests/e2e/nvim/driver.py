@@ -66,6 +66,14 @@ class Line:
     suffix: str = ""  # what the text after it begins with
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the scripted engine answers to a message of a chat."""
+
+    message: str  # what the message holds
+    text: str
+
+
 class Neovim:
     """One Neovim with one file open; `after` is Lua for the end of its init.lua."""
 
@@ -182,7 +190,7 @@ class Neovim:
         assert seen == expected, f"expected {expected!r}, but saw {seen!r}"
 
 
-def put_server_on_path(home: Path, script: Sequence[Line] | None = None) -> None:
+def put_server_on_path(home: Path, script: Sequence[Line | Reply] | None = None) -> None:
     """Make `home/tabby-lsp`: the real server, which notes its process id, with the real model.
 
     With a script the scripted engine answers instead.
@@ -198,10 +206,13 @@ def put_server_on_path(home: Path, script: Sequence[Line] | None = None) -> None
     command.chmod(0o755)
 
 
-def _scripted(home: Path, script: Sequence[Line]) -> str:
+def _scripted(home: Path, script: Sequence[Line | Reply]) -> str:
     answers = home / "answers.json"
     answers.write_text(json.dumps([asdict(line) for line in script]), "utf-8")
-    return f'engine = "script"\n[engines.script]\nkind = "scripted"\nfile = "{answers}"\n'
+    return (
+        f'engine = "script"\n[engines.script]\nkind = "scripted"\nfile = "{answers}"\n'
+        '[chat]\nengine = "script"\nmax_tokens = 32000\n'
+    )
 
 
 def _first_block_of_the_page() -> str:

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.e2e.nvim.driver import PATIENCE_S, Line, Neovim, put_server_on_path
+from tests.e2e.nvim.driver import PATIENCE_S, Line, Neovim, Reply, put_server_on_path
 from tests.e2e.wire import REPOSITORY, wait_until
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ PUPPET = REPOSITORY / "tests" / "e2e" / "nvim" / "puppet.lua"
 
 @contextmanager
 def editing(
-    home: Path, text: str, script: Sequence[Line] | None = None, after: str = ""
+    home: Path, text: str, script: Sequence[Line | Reply] | None = None, after: str = ""
 ) -> Iterator[Neovim]:
     """Neovim in insert mode at `║`, its server ready; without a script the real model answers."""
     put_server_on_path(home, script)
