@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
 Outcome = Literal["shown", "empty", "cancelled", "superseded", "failed"]
 # `failed` stays; `away` is tried again by the engine itself, with the requests that come.
@@ -89,6 +89,24 @@ class Timings:
     total_ms: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How each token is chosen; as it stands, the likeliest one, the same each time."""
+
+    temperature: float = 0.0
+    top_k: int = 0  # 0 for all
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int | None = None  # None for chance
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()  # token id, and what is added to its logit
+    json_schema: str = ""  # JSON Schema, as JSON: the answer is of this shape
+    grammar: str = ""  # GBNF, llama.cpp's own: the answer is in this language
+    n_logprobs: int = 0  # how many tokens to tell of at each place; 0 for no word of them
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One question to an engine."""
@@ -96,6 +114,17 @@ class GenerationRequest:
     segments: Segments
     max_tokens: int
     stop: tuple[str, ...] = ()  # the text ends before the first of these
+    sampling: Sampling = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class TextRequest:
+    """A text to be continued as it is, without fill-in-the-middle and without a template."""
+
+    prompt: str
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    sampling: Sampling = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +144,18 @@ class ChatRequest:
 
     messages: tuple[ChatMessage, ...]  # the last one is the user's
     max_tokens: int
-    temperature: float = 0.0  # 0 for the likeliest text, the same each time
+    stop: tuple[str, ...] = ()
+    sampling: Sampling = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """One token of an answer, and what else could have stood in its place."""
+
+    text: str
+    raw: bytes  # a token may be half a character
+    logprob: float
+    others: tuple[tuple[str, bytes, float], ...]  # text, bytes, logprob; the likeliest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +165,8 @@ class Piece:
     text: str
     logprob: float  # natural logarithm, summed over the piece's tokens
     timings: Timings  # of the answer so far
-    finish: Finish = ""  # of a chat's last piece: why it ended
+    finish: Finish = ""  # of the last piece: why the answer ended
+    logprobs: tuple[TokenLogprobs, ...] = ()  # where `n_logprobs` asks for them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +203,47 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Give everything back; what still runs is stopped."""
+
+
+class TextEngine(Protocol):
+    """An engine that knows its model's tokens: those on this machine."""
+
+    def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
+        """Stream what comes after the prompt; as an Engine's `complete` in all else."""
+
+    async def encode(self, text: str, *, controls: bool, bos: bool) -> list[int]:
+        """The token ids of a text; `controls` reads control tokens, `bos` begins with the first."""
+
+    async def decode(self, tokens: Sequence[int], *, controls: bool) -> str:
+        """The text of token ids, with the names of control tokens or without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What a text means, as a vector of length 1, and how many tokens it has."""
+
+    vector: tuple[float, ...]
+    n_tokens: int
+
+
+class Embedder(Protocol):
+    """Who turns texts into vectors."""
+
+    @property
+    def status(self) -> EngineStatus:
+        """As an Engine's."""
+
+    async def load(self) -> None:
+        """As an Engine's."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """One for each text; a text too long for the model is cut. Cancelled at any moment.
+
+        Raises EngineError.
+        """
+
+    async def close(self) -> None:
+        """As an Engine's."""
 
 
 class ChatEngine(Protocol):

@@ -89,10 +89,10 @@ def _speak(
     loaded, started_s = speaker.loaded, time.perf_counter()
     end_tokens, stop = _ends(speaker)
     stream = TextStream(stop)
-    chance = random.Random()
+    chance = random.Random(request.sampling.seed)
     finish: Finish = "stop"
     for n_generated in range(1, request.max_tokens + 1):
-        choice = draw(loaded.context.logits(), end_tokens, request.temperature, chance)
+        choice = draw(loaded.context.logits(), end_tokens, request.sampling, chance)
         if choice.token is None:
             break
         loaded.n_generated_total += 1

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Qwen's advice for its chat models, with and without thinking; others are less particular.
-_TOP_K, _TOP_P = 20, 0.8
+    from tabby_lsp.domain import Sampling
 
 
 class Choice(NamedTuple):
@@ -46,16 +45,18 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
 
 
 def draw(
-    logits: NDArray[Any], end_tokens: Sequence[int], temperature: float, chance: Random
+    logits: NDArray[Any], end_tokens: Sequence[int], sampling: Sampling, chance: Random
 ) -> Choice:
-    """One of the likeliest tokens, the likeliest one at a temperature of 0."""
+    """One of the likely tokens, the likeliest one at a temperature of 0."""
     import numpy as np
 
-    scores = _scores(logits, temperature or 1.0)
-    best = np.argpartition(scores, -_TOP_K)[-_TOP_K:] if len(scores) > _TOP_K else scores.argsort()
+    scores = _scores(logits, sampling.temperature or 1.0)
+    n_most = sampling.top_k if sampling.temperature else 1
+    n_most = min(n_most or len(scores), len(scores))
+    best = np.argpartition(scores, -n_most)[-n_most:]
     best = best[np.argsort(scores[best])[::-1]]
     shares = scores[best] / scores[best].sum()
-    n_kept = int(np.searchsorted(np.cumsum(shares), _TOP_P)) + 1 if temperature else 1
+    n_kept = min(int(np.searchsorted(np.cumsum(shares), sampling.top_p)) + 1, n_most)
     index = chance.choices(range(n_kept), weights=shares[:n_kept].tolist())[0]
     token = int(best[index])
     logprob = float(np.log(scores[token] / scores.sum()))

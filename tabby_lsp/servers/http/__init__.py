@@ -1,0 +1,1 @@
+"""HTTP for the clients of Tabby, OpenAI and TabbyAPI, and for a browser."""

@@ -1,0 +1,194 @@
+"""Who may ask what: judged before anything is looked up, parsed or loaded.
+
+In this order: the Host that was asked for, the page that asks, the key, the kind of body, its size
+and depth. A page of another origin can make a browser ask this server, also under a name of its own
+that leads here (DNS rebinding), so names and origins are taken from a list and nothing is guessed.
+
+Invariant: a request comes through only with a body that is read, small and not deep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tabby_lsp.servers.http.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from tabby_lsp.servers.http.keys import Keys
+
+MAX_BODY_BYTES = 1_048_576
+MAX_DEPTH = 64
+BODY_TIMEOUT_S = 10.0
+MAX_REQUESTS = 256
+
+# The page holds no data, so that somebody without a key sees where to put one.
+OPEN_PATHS = frozenset({"/", "/page.css", "/page.js"})
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?")
+_KEY_HEADERS = ("x-admin-key", "x-api-key", "authorization")
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a server lets in."""
+
+    hosts: Collection[str]  # names, without a port; `[::1]` in brackets
+    origins: Collection[str] = field(default_factory=tuple)  # other than the server's own
+    keys: Keys | None = None  # None where everybody who reaches it may do everything
+    admin_routes: Collection[tuple[str, str]] = field(default_factory=tuple)  # method and path
+
+
+class Gate:
+    """An ASGI application round another; lives as long as the server."""
+
+    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+        self._app = app
+        self._rules = rules
+        self._n_running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            raise RuntimeError(f"nothing is served over {scope['type']}")
+        headers = _headers(scope)
+        self._n_running += 1
+        try:
+            _judge(scope["method"], scope["path"], headers, self._rules)
+            if self._n_running > MAX_REQUESTS:
+                raise Refusal(503, "Too many requests at once: try again.", retry_after_s=1)
+            body = await _body(headers, receive)
+        except Refusal as refusal:
+            await _refuse(refusal, send)
+        else:
+            await self._app(scope, _Replayed(body, receive), send)
+        finally:
+            self._n_running -= 1
+
+
+def _judge(method: str, path: str, headers: Mapping[str, str], rules: Rules) -> None:
+    host = headers.get("host", "")
+    found = _HOST.fullmatch(host)
+    if found is None or found["name"].lower() not in rules.hosts:
+        raise Refusal(
+            421, "This server is not known by that Host: add it to `hosts` under `[serve]`."
+        )
+    origin = headers.get("origin")
+    is_own = origin in (f"http://{host}", f"https://{host}")
+    if origin is not None and not is_own and origin not in rules.origins:
+        raise Refusal(403, "Pages of other origins may not ask this server.")
+    is_foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    if origin is None and is_foreign and not (method in ("GET", "HEAD") and path == "/"):
+        raise Refusal(403, "Pages of other origins may not ask this server.")
+    if rules.keys is not None and not (method in ("GET", "HEAD") and path in OPEN_PATHS):
+        _check_key(method, path, headers, rules, rules.keys)
+
+
+def _check_key(
+    method: str, path: str, headers: Mapping[str, str], rules: Rules, keys: Keys
+) -> None:
+    given = [_bare(headers[name]) for name in _KEY_HEADERS if name in headers]
+    if not any(given):
+        raise Refusal(401, "A key is needed: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.")
+    privileges = {keys.privilege_of(key) for key in given}
+    if privileges == {None}:
+        raise Refusal(401, "There is no such key.")
+    if (method, path) in rules.admin_routes and "admin" not in privileges:
+        raise Refusal(403, "This needs the admin key.")
+
+
+def _bare(value: str) -> str:
+    """The key of a header; Tabby looks at no scheme, and some clients send none."""
+    return value.strip().rpartition(" ")[2]
+
+
+async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
+    length = headers.get("content-length", "0")
+    has_body = length != "0" or "transfer-encoding" in headers
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if has_body and kind != "application/json":
+        raise Refusal(415, "The body must be JSON, with `Content-Type: application/json`.")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal(415, "The body must not be compressed.")
+    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+        raise Refusal(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes.")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await _read(receive)
+    except TimeoutError:
+        raise Refusal(408, "The body did not come in time.") from None
+    if _depth(body) > MAX_DEPTH:
+        raise Refusal(400, f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return body
+
+
+async def _read(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    n_bytes, has_more = 0, True
+    while has_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "The body is not whole.")
+        parts.append(message.get("body", b""))
+        n_bytes += len(parts[-1])
+        if n_bytes > MAX_BODY_BYTES:
+            raise Refusal(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes.")
+        has_more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _depth(body: bytes) -> int:
+    """How deep the brackets of a JSON text are nested."""
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(body):
+        first = found[0][:1]
+        depth += (first in b"[{") - (first in b"]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+class _Replayed:
+    """Gives the body that was read once more, then what comes after it."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The last of each name; a second Host is none that is known."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    body = refusal.encoded()
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "connection": "close",  # What is left of the request's body is not read.
+        **{name.lower(): value for name, value in refusal.headers.items()},
+    }
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
