@@ -17,8 +17,8 @@ from tabby_lsp.models.found import locate
 from tabby_lsp.models.gguf import read_header
 
 if TYPE_CHECKING:
-    from tabby_lsp.config import EngineSettings, Settings
-    from tabby_lsp.domain import ChatEngine, Engine
+    from tabby_lsp.config import EngineSettings, LocalSettings, ServeSettings, Settings
+    from tabby_lsp.domain import ChatEngine, Embedder, Engine
     from tabby_lsp.engines.llama.precedence import Precedence
 
 # Small enough for most laptops, and of a use.
@@ -54,6 +54,12 @@ def chat_engine_for(settings: Settings, precedence: Precedence) -> ChatEngine:
         return LlamaChatEngine(model, header, settings.local, precedence)
     except EngineError as error:
         return AbsentEngine(name if name in settings.engines else model, str(error))
+
+
+def embedder_for(settings: ServeSettings, local: LocalSettings) -> Embedder:
+    """Who turns texts into vectors, likewise."""
+    model = settings.embedding_model
+    return AbsentEngine(model, f"{model} cannot turn texts into vectors.")
 
 
 def engine_settings(settings: Settings) -> tuple[object, ...]:

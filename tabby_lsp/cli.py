@@ -32,7 +32,19 @@ examples:
 """
 
 _USAGE_ERROR = 2
+# What Tabby can run models on, and what one of those who start it calls the last.
+_DEVICES = ("cpu", "cuda", "rocm", "metal", "vulkan", "vulcan")
 _ABOUT = ("--version", "-h", "--help")
+
+# Which setting a flag stands over.
+_FLAGS = {
+    "model": "model",
+    "chat_model": "chat.model",
+    "host": "serve.host",
+    "port": "serve.port",
+    "log_level": "log.level",
+    "log_file": "log.file",
+}
 
 # What `tabby-lsp models` can do: the argument, and the line of help.
 _MODEL_ACTIONS = {
@@ -105,6 +117,20 @@ def _parser() -> argparse.ArgumentParser:
         help="watch the language server complete code",
         allow_abbrev=False,
     )
+    serve = commands.add_parser(
+        "serve",
+        parents=[settings],
+        help="an HTTP server for the clients of Tabby, OpenAI and TabbyAPI",
+        allow_abbrev=False,
+    )
+    serve.add_argument("--chat-model", metavar="NAME|PATH", help="the chat model to use")
+    serve.add_argument("--host", metavar="ADDRESS", help="127.0.0.1 unless the settings say else")
+    serve.add_argument("--port", metavar="N", help="8080 unless the settings say else")
+    for flag in ("--device", "--chat-device"):
+        serve.add_argument(flag, choices=_DEVICES, default="", help=argparse.SUPPRESS)
+    # What `tabby serve` takes besides, so that what starts it starts this as well.
+    serve.add_argument("--parallelism", help=argparse.SUPPRESS)
+    serve.add_argument("--no-webserver", action="store_true", help=argparse.SUPPRESS)
     doctor = commands.add_parser(
         "doctor", parents=[settings], help="check this installation", allow_abbrev=False
     )
@@ -150,6 +176,18 @@ def _chat(parsed: argparse.Namespace) -> int:
     return chat(" ".join(parsed.question), _settings_or_exit(parsed).settings)
 
 
+def _serve(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands.serve import Devices, serve_http
+
+    # A component that starts Tabby on Windows spells it so.
+    names = {"vulcan": "vulkan"}
+    devices = Devices(
+        completion=names.get(parsed.device, parsed.device),
+        chat=names.get(parsed.chat_device, parsed.chat_device),
+    )
+    return serve_http(_settings_or_exit(parsed).settings, devices)
+
+
 def _demo(parsed: argparse.Namespace) -> int:
     from tabby_lsp.commands.demo import demo
 
@@ -192,6 +230,7 @@ _COMMANDS = {
     "lsp": _lsp,
     "complete": _complete,
     "chat": _chat,
+    "serve": _serve,
     "demo": _demo,
     "doctor": _doctor,
     "stats": _stats,
@@ -202,8 +241,10 @@ _COMMANDS = {
 def _sources(parsed: argparse.Namespace) -> list[Source]:
     from tabby_lsp.config import flag_source, read_environment, read_user_file, user_config_path
 
-    model = "chat.model" if parsed.command == "chat" else "model"
-    flags = {model: parsed.model, "log.level": parsed.log_level, "log.file": parsed.log_file}
+    given = vars(parsed)
+    flags = {key: given.get(flag) for flag, key in _FLAGS.items()}
+    if parsed.command == "chat":
+        flags["chat.model"] = flags.pop("model")
     return [
         read_user_file(parsed.config or user_config_path(), must_exist=parsed.config is not None),
         read_environment(),

@@ -31,8 +31,8 @@ FLOORS = (
     "config languages documents secrets",
     "models ledger",
     "completion chat engines index",
-    "host fates sharing request talk choice",
-    "app",
+    "host fates sharing request talk choice rack",
+    "app suggest",
     "servers",
     "commands",
     "cli",
@@ -42,7 +42,7 @@ FLOORS = (
 # A foreign world (names, `*` for any ending) -> the rooms that know it; no other does.
 DOORS = {
     "pygls lsprotocol attrs cattrs": "servers.lsp",
-    "starlette fastapi uvicorn": "servers.http",
+    "starlette fastapi uvicorn pydantic": "servers.http",
     "llama_cpp numpy": "engines.llama",
     "ctypes": "engines.llama models.memory servers.lsp.parent",
     "tree_sitter*": "index",

@@ -30,10 +30,12 @@ from tabby_lsp.config.settings import (
     EngineSettings,
     LocalSettings,
     LogSettings,
+    ServeSettings,
     Settings,
     StatsSettings,
 )
 from tabby_lsp.config.source import Problem, Resolved, Source
+from tabby_lsp.config.tabby import Repository, name_of, read_repositories, tabby_root
 from tabby_lsp.config.values import names_a_file
 from tabby_lsp.config.writing import NotWritten, write_setting
 
@@ -50,7 +52,9 @@ __all__ = [
     "LogSettings",
     "NotWritten",
     "Problem",
+    "Repository",
     "Resolved",
+    "ServeSettings",
     "Settings",
     "Source",
     "StatsSettings",
@@ -61,12 +65,15 @@ __all__ = [
     "flag_source",
     "llama_cpp_dirs",
     "lm_studio_dirs",
+    "name_of",
     "names_a_file",
     "ollama_dirs",
     "read_environment",
+    "read_repositories",
     "read_user_file",
     "resolve",
     "state_dir",
+    "tabby_root",
     "user_config_path",
     "write_setting",
 ]

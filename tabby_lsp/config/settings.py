@@ -233,6 +233,44 @@ class LocalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """What `tabby-lsp serve` offers, to whom; its flags stand over this."""
+
+    host: str = setting(
+        "127.0.0.1",
+        "The address to listen at; every other than this machine's own asks for keys.",
+        minimum=1,
+        from_client=False,
+    )
+    port: int = setting(
+        8_080, "The port.", unit="port", minimum=1, maximum=65_535, from_client=False
+    )
+    hosts: tuple[str, ...] = setting(
+        (),
+        "Other names by which clients may know this server, without a port.",
+        from_client=False,
+    )
+    origins: tuple[str, ...] = setting(
+        (),
+        "Pages that may ask this server, such as `https://ide.example`.",
+        from_client=False,
+    )
+    embedding_model: str = setting(
+        "",
+        "The model that turns texts into vectors: its name, or the path of a GGUF file; empty for "
+        "none.",
+        from_client=False,
+        is_path=True,
+        is_name=True,
+    )
+    log_prompts: bool = setting(
+        False,
+        "Whether what Tabby's clients send is written down with their events, code included.",
+        from_client=False,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatsSettings:
     """What `tabby-lsp stats` shows."""
 
@@ -282,5 +320,6 @@ class Settings:
     context: ContextSettings = field(default_factory=ContextSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
     stats: StatsSettings = field(default_factory=StatsSettings)
     log: LogSettings = field(default_factory=LogSettings)

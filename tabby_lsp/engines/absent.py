@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from tabby_lsp.domain import EngineError, EngineStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
-    from tabby_lsp.domain import ChatRequest, GenerationRequest, Piece
+    from tabby_lsp.domain import ChatRequest, Embedding, GenerationRequest, Piece
 
 
 class AbsentEngine:
-    """Keeps the promises of domain.Engine and ChatEngine by refusing with one sentence."""
+    """Keeps the promises of all engines by refusing with one sentence."""
 
     def __init__(self, model: str, message: str) -> None:
         self.status = EngineStatus(state="failed", model=model, message=message)
@@ -28,6 +28,9 @@ class AbsentEngine:
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
         raise EngineError(self.status.message)
         yield
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        raise EngineError(self.status.message)
 
     async def close(self) -> None:
         pass

@@ -1,0 +1,156 @@
+"""`tabby-lsp serve`: the HTTP server, with the flags of `tabby serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tabby_lsp.choice import chat_engine_for, embedder_for, engine_for
+from tabby_lsp.commands.bar import Bar
+from tabby_lsp.config import (
+    BUILT_IN_ENGINE,
+    data_dir,
+    names_a_file,
+    read_repositories,
+    state_dir,
+    tabby_root,
+)
+from tabby_lsp.domain import EngineError
+from tabby_lsp.engines.llama.precedence import Precedence
+from tabby_lsp.index.neighbours import Neighbours
+from tabby_lsp.models import download
+from tabby_lsp.models.catalog import entry_of
+from tabby_lsp.models.found import locate
+from tabby_lsp.models.transfer import Patience
+from tabby_lsp.rack import Rack
+from tabby_lsp.servers.http.face import Parts, face
+from tabby_lsp.servers.http.gate import LOOPBACK_NAMES, Rules
+from tabby_lsp.servers.http.journal import Journal
+from tabby_lsp.servers.http.keys import KeysUnusable, keys_in
+from tabby_lsp.servers.http.listening import Listener, Taken, listener_at, serve
+from tabby_lsp.suggest import Suggest
+
+if TYPE_CHECKING:
+    from tabby_lsp.config import Settings
+    from tabby_lsp.rack import Loadable, Role
+
+_FAILED = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """What `--device` and `--chat-device` ask for."""
+
+    completion: str
+    chat: str
+
+
+def serve_http(settings: Settings, devices: Devices) -> int:
+    """Answer until a signal ends it; the exit status."""
+    try:
+        rules = _rules(settings)
+        listener = listener_at(settings.serve.host, settings.serve.port)
+    except (Taken, KeysUnusable) as error:
+        return _failed(error)
+    try:
+        for name in _named(settings).values():
+            _fetch(name)
+        asyncio.run(_serve(settings, rules, devices, listener))
+    except EngineError as error:
+        return _failed(error)
+    except KeyboardInterrupt:
+        pass
+    sys.stdout.flush()
+    # The thread that runs a model is not worth waiting for.
+    os._exit(0)
+
+
+async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: Listener) -> None:
+    precedence = Precedence()
+
+    def make(role: Role, name: str) -> Loadable:
+        if role == "completion":
+            return engine_for(replace(settings, model=name), precedence)
+        if role == "chat":
+            chat = replace(settings.chat, model=name)
+            return chat_engine_for(replace(settings, chat=chat), precedence)
+        return embedder_for(replace(settings.serve, embedding_model=name), settings.local)
+
+    rack = Rack(make)
+    for role, name in _named(settings).items():
+        await rack.put(role, name)
+    repositories = read_repositories(tabby_root())
+    suggest = Suggest(rack, Neighbours(), repositories, (settings.completion, settings.context))
+    parts = Parts(
+        rack=rack,
+        suggest=suggest,
+        journal=Journal(state_dir() / "events"),
+        logs_prompts=settings.serve.log_prompts,
+        device=_device(devices),
+        rules=rules,
+    )
+    models = " ".join(rack.name(role) or "-" for role in ("completion", "chat"))
+
+    def tell() -> None:
+        if rules.keys is not None:
+            sys.stderr.write(f"keys are needed, and stand in {rules.keys.path}\n")
+        sys.stdout.write(f"ready {listener.url} {models}\n")
+        sys.stdout.flush()
+
+    await serve(face(parts), listener, tell)
+
+
+def _named(settings: Settings) -> dict[Role, str]:
+    """Which model is to answer, by role; a server of the user's goes by its engine's name."""
+    own_chat = settings.chat.engine != BUILT_IN_ENGINE
+    chat = settings.chat.engine if own_chat else settings.chat.model
+    own = settings.engine != BUILT_IN_ENGINE
+    wanted: dict[Role, str] = {
+        "completion": settings.engine if own else settings.model,
+        "chat": chat,
+        "embedding": settings.serve.embedding_model,
+    }
+    return {role: name for role, name in wanted.items() if name}
+
+
+def _fetch(name: str) -> None:
+    """Get a model of the catalogue that is not there; raises EngineError."""
+    entry = None if names_a_file(name) else entry_of(name)
+    if entry is None:
+        return
+    try:
+        locate(name, data_dir())
+    except EngineError:
+        with Bar() as bar:
+            download.pull(entry, data_dir(), Patience(), bar)
+
+
+def _rules(settings: Settings) -> Rules:
+    serve_settings = settings.serve
+    host = serve_settings.host.lower()
+    name = f"[{host}]" if ":" in host else host
+    is_local = name in LOOPBACK_NAMES
+    return Rules(
+        hosts={*LOOPBACK_NAMES, name, *(each.lower() for each in serve_settings.hosts)},
+        origins=serve_settings.origins,
+        keys=None if is_local else keys_in(data_dir()),
+    )
+
+
+def _device(devices: Devices) -> str:
+    """Where models run: what was asked for, if this build of llama.cpp has it."""
+    wanted = {devices.completion, devices.chat} - {"", "cpu"}
+    if wanted:
+        sys.stderr.write(
+            f"this build of llama.cpp has no {' or '.join(sorted(wanted))}: "
+            "the processor does the work\n"
+        )
+    return "cpu"
+
+
+def _failed(error: Exception) -> int:
+    sys.stderr.write(f"tabby-lsp serve: {error}\n")
+    return _FAILED

@@ -1,0 +1,153 @@
+"""Which model answers what, one for each role, and how it is exchanged while requests run.
+
+Invariant: a model is given back when the last request that uses it has ended, and not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+from tabby_lsp.config import names_a_file
+from tabby_lsp.domain import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tabby_lsp.domain import EngineStatus
+
+Role = Literal["completion", "chat", "embedding"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class NotLoaded(EngineError):
+    """No model is there for what was asked; the text says how to get one."""
+
+
+class Busy(EngineError):
+    """Too many wait already."""
+
+
+class Loadable(Protocol):
+    """What all engines have in common."""
+
+    @property
+    def status(self) -> EngineStatus: ...
+    async def load(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+# Others wait longer than anybody's patience.
+MAX_WAITING = 32
+
+
+@dataclass(eq=False, slots=True)
+class _Place:
+    """One engine, and how many use it."""
+
+    asked: str  # what it was asked for by: a name, or a path
+    name: str  # what it is called by clients, who are told no path
+    engine: Any
+    n_users: int = 0
+    is_free: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Rack:
+    """Lives as long as the server; `make` builds the engine of a role by its model's name."""
+
+    def __init__(self, make: Callable[[Role, str], Loadable]) -> None:
+        self._make = make
+        self._places: dict[Role, _Place] = {}
+        self._changing = {role: asyncio.Lock() for role in ROLES}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def name(self, role: Role) -> str:
+        """The model that answers; "" where there is none."""
+        place = self._places.get(role)
+        return place.name if place else ""
+
+    def status(self, role: Role) -> EngineStatus | None:
+        """What its engine says of itself."""
+        place = self._places.get(role)
+        return place.engine.status if place else None
+
+    def n_users(self, role: Role) -> int:
+        """How many requests run or wait."""
+        place = self._places.get(role)
+        return place.n_users if place else 0
+
+    def role_of(self, name: str) -> Role | None:
+        """What a loaded model is for, by its name in whatever case."""
+        found = (role for role in ROLES if self.name(role).lower() == name.lower())
+        return next(found, None) if name else None
+
+    @asynccontextmanager
+    async def using(self, role: Role) -> AsyncIterator[Any]:
+        """The engine of a role, which stays until this is left; raises NotLoaded and Busy."""
+        place = self._places.get(role)
+        if place is None:
+            raise NotLoaded(f"No {role} model is loaded: start the server with one.")
+        if place.n_users >= MAX_WAITING:
+            raise Busy("Too many requests wait for this model: try again.")
+        place.n_users += 1
+        try:
+            yield place.engine
+        finally:
+            place.n_users -= 1
+            if not place.n_users:
+                place.is_free.set()
+
+    async def put(self, role: Role, name: str) -> None:
+        """Have another model answer; requests that run end with the one they have.
+
+        Raises EngineError where it cannot be loaded, and everything stays as it was.
+        """
+        async with self._changing[role]:
+            if role in self._places and self._places[role].asked == name:
+                return
+            engine = await asyncio.to_thread(self._make, role, name)
+            try:
+                await engine.load()
+            except BaseException:
+                await engine.close()
+                raise
+            old = self._places.get(role)
+            self._places[role] = _Place(name, _called(name), engine)
+            self._dismiss(old)
+
+    async def take(self, role: Role) -> None:
+        """Have nobody answer any more; raises NotLoaded where nobody did."""
+        async with self._changing[role]:
+            old = self._places.pop(role, None)
+            if old is None:
+                raise NotLoaded(f"No {role} model is loaded.")
+            self._dismiss(old)
+
+    async def close(self) -> None:
+        """Give everything back, whatever runs."""
+        for task in self._leaving:
+            task.cancel()
+        places, self._places = list(self._places.values()), {}
+        await asyncio.gather(*(place.engine.close() for place in places))
+
+    def _dismiss(self, place: _Place | None) -> None:
+        if place is not None:
+            task = asyncio.ensure_future(_leave(place))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+
+def _called(name: str) -> str:
+    return Path(name).stem if names_a_file(name) else name
+
+
+async def _leave(place: _Place) -> None:
+    try:
+        if place.n_users:
+            place.is_free.clear()
+            await place.is_free.wait()
+    finally:
+        await place.engine.close()

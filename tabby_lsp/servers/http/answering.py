@@ -1,0 +1,104 @@
+"""One answer on its way: as a whole or as server-sent events, ended when its client has gone.
+
+Invariant: nothing goes on for a client that has hung up, in the queue and in the prompt neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from starlette.responses import StreamingResponse
+
+from tabby_lsp.domain import EngineError
+from tabby_lsp.rack import Busy, NotLoaded
+from tabby_lsp.servers.http.errors import Refusal
+from tabby_lsp.servers.http.quirks import client_named
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Coroutine
+
+    from starlette.requests import Request
+
+Result = TypeVar("Result")
+
+# How often a stream that has nothing to say shows that it is alive; some proxies wait for 30 s.
+_COMMENT_EVERY_S = 15.0
+_CLIENT_GONE = 499  # nginx' word for it; nobody sees it
+
+
+async def while_listened_to(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled when the client hangs up.
+
+    Raises Refusal for what engines raise.
+    """
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Refusal(_CLIENT_GONE, "The client has hung up.")
+        return working.result()
+    except EngineError as error:
+        raise refusal_of(error) from error
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        with suppress(BaseException):
+            await asyncio.gather(working, gone, return_exceptions=True)
+
+
+async def events(request: Request, chunks: AsyncGenerator[object, None]) -> StreamingResponse:
+    """A stream of JSON values; what goes wrong before the first of them is still a refusal.
+
+    Starlette cancels it when the client hangs up, which closes `chunks`.
+    """
+    client = client_named(request.headers.get("user-agent", ""))
+    first = await while_listened_to(request, _first(chunks))
+
+    async def encoded() -> AsyncGenerator[bytes, None]:
+        async with aclosing(chunks):
+            value: object = first
+            while value is not None:
+                yield _event(value)
+                pending = asyncio.ensure_future(anext(chunks, None))
+                try:
+                    while not (await asyncio.wait({pending}, timeout=_COMMENT_EVERY_S))[0]:
+                        if client.takes_comments:
+                            yield b": still here\n\n"
+                    value = pending.result()
+                except EngineError as error:
+                    yield _event(refusal_of(error).body)
+                    return
+                finally:
+                    pending.cancel()
+                    await asyncio.wait({pending})
+            if client.ends_with_done:
+                yield b"data: [DONE]\n\n"
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(encoded(), media_type="text/event-stream", headers=headers)
+
+
+def refusal_of(error: EngineError) -> Refusal:
+    """What an engine's complaint is in HTTP's words."""
+    if isinstance(error, Busy):
+        return Refusal(429, str(error), retry_after_s=1)
+    if isinstance(error, NotLoaded):
+        return Refusal(501, str(error))
+    return Refusal(503, str(error), retry_after_s=5)
+
+
+async def _first(chunks: AsyncGenerator[object, None]) -> object:
+    return await anext(chunks, None)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _event(value: object) -> bytes:
+    return b"data: " + json.dumps(value, separators=(",", ":")).encode() + b"\n\n"

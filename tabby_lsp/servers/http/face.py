@@ -1,0 +1,105 @@
+"""The HTTP application: every route of every API, behind the gate and the meter."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from tabby_lsp import __version__
+from tabby_lsp.rack import ROLES
+from tabby_lsp.servers.http import shared, tabby
+from tabby_lsp.servers.http.errors import Refusal
+from tabby_lsp.servers.http.gate import Gate, Rules
+from tabby_lsp.servers.http.meter import Meter
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from tabby_lsp.rack import Rack
+    from tabby_lsp.servers.http.journal import Journal
+    from tabby_lsp.suggest import Suggest
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the routes work with."""
+
+    rack: Rack
+    suggest: Suggest
+    journal: Journal
+    logs_prompts: bool
+    device: str  # "cpu", or what else the models run on
+    rules: Rules
+
+
+def face(parts: Parts) -> ASGIApp:
+    """The whole application."""
+    app = FastAPI(
+        title="tabby-lsp",
+        version=__version__,
+        summary="Completion and chat from a model on your own machine.",
+        docs_url=None,  # It would load scripts from elsewhere.
+        redoc_url=None,
+    )
+    meter = Meter(app)
+    app.include_router(shared.router(parts.suggest, parts.journal if parts.logs_prompts else None))
+    app.include_router(tabby.router(parts.rack, parts.journal, parts.device))
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> str:
+        return meter.as_text(_gauges(parts.rack, meter))
+
+    _tell_errors(app)
+    return Gate(meter, parts.rules)
+
+
+def _gauges(rack: Rack, meter: Meter) -> dict[str, float]:
+    gauges: dict[str, float] = {"tabby_http_requests_pending": meter.n_pending}
+    for role in ROLES:
+        status = rack.status(role)
+        if status is not None:
+            gauges[f"tabby_{role}_requests_running"] = rack.n_users(role)
+            gauges[f"tabby_{role}_tokens_evaluated_total"] = status.n_evaluated_total
+            gauges[f"tabby_{role}_tokens_generated_total"] = status.n_generated_total
+    return gauges
+
+
+def _tell_errors(app: FastAPI) -> None:
+    """Every error in the one body that all clients can read."""
+
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, refusal: Refusal) -> JSONResponse:
+        return _told(refusal)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _told(Refusal(400, _why_invalid(error)))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        why = {404: "There is no such route.", 405: "This route does not take that method."}
+        return _told(Refusal(error.status_code, why.get(error.status_code, str(error.detail))))
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> JSONResponse:
+        logger.error("a fault of tabby-lsp itself", exc_info=error)
+        return _told(Refusal(500, "This is a fault of tabby-lsp; its log has more."))
+
+
+def _told(refusal: Refusal) -> JSONResponse:
+    return JSONResponse(refusal.body, refusal.status, headers=dict(refusal.headers))
+
+
+def _why_invalid(error: RequestValidationError) -> str:
+    """The first few faults, each with its place; what was sent is not repeated."""
+    faults: list[dict[str, Any]] = list(error.errors())[:3]
+    said = [f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in faults]
+    return "; ".join(said)[:500]

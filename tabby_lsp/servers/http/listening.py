@@ -1,0 +1,127 @@
+"""Listens at an address: taken before the models are loaded, answered at when they are.
+
+Invariant: a signal to end is obeyed at once, whatever runs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from starlette.types import ASGIApp
+
+_BACKLOG = 128
+_MAX_HEADER_BYTES = 16_384
+_KEEP_ALIVE_S = 30
+_LISTENING = "0A"  # /proc/net/tcp's word for it
+
+
+class Taken(Exception):
+    """The address cannot be listened at; the text is a sentence with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address that is ours."""
+
+    socket: socket.socket
+
+    @property
+    def url(self) -> str:
+        """What clients are told."""
+        host, port = self.socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listener_at(host: str, port: int) -> Listener:
+    """The address, at which nobody is answered yet; raises Taken."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise Taken(f"{host} is no address of this machine: {error.strerror}.") from error
+    try:
+        if os.name != "nt":  # There it would let others take the port as well.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # From now on a second server is refused; who connects waits for this one.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Taken(_why_taken(host, port, error)) from error
+    return Listener(listener)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, tell: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = tell
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._tell()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """uvicorn would wait for the answers that run."""
+        self.should_exit = self.force_exit = True
+
+
+async def serve(app: ASGIApp, listener: Listener, tell: Callable[[], None]) -> None:
+    """Answer until a signal ends it; `tell` is called when it answers."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=0,
+    )
+    await _Server(config, tell).serve(sockets=[listener.socket])
+
+
+def _why_taken(host: str, port: int, error: OSError) -> str:
+    if error.errno in (getattr(socket, "EADDRINUSE", 98), 98, 48, 10048):
+        pid = holder_of(port)
+        who = f"the process {pid}" if pid else "another program"
+        return f"Port {port} is taken by {who}: end it, or choose another with --port."
+    return f"{host}:{port} cannot be listened at: {error.strerror}."
+
+
+def holder_of(port: int) -> int | None:
+    """The process that listens at a port; None where that cannot be found out."""
+    if not sys.platform.startswith("linux"):
+        return None
+    inodes = {
+        f"socket:[{fields[9]}]"
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for fields in _rows(table)
+        if len(fields) > 9 and fields[3] == _LISTENING and fields[1].endswith(f":{port:04X}")
+    }
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(os.readlink(link) in inodes for link in (process / "fd").iterdir()):
+                return int(process.name)
+        except OSError:  # Gone already, or not ours to look at.
+            continue
+    return None
+
+
+def _rows(table: str) -> list[list[str]]:
+    try:
+        return [line.split() for line in Path(table).read_text().splitlines()[1:]]
+    except OSError:
+        return []

@@ -1,0 +1,149 @@
+"""A completion for somebody who sends the text round the cursor and has no document here.
+
+Invariant: the same stages as in the editor's own completions, without what needs a document.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from tabby_lsp.completion import pipeline
+from tabby_lsp.completion.cache import CompletionCache
+from tabby_lsp.completion.cursor import Cursor
+from tabby_lsp.completion.snippets import SourceText, best_snippets
+from tabby_lsp.config import name_of
+from tabby_lsp.domain import Snippet, TextRequest, Timings
+from tabby_lsp.secrets import holds_secret, is_secret_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tabby_lsp.config import CompletionSettings, ContextSettings, Repository
+    from tabby_lsp.index.neighbours import Neighbours
+    from tabby_lsp.rack import Rack
+
+_GATHER_TIMEOUT_S = 0.15
+_QUERY_LINES = 10
+_MAX_CONTINUED_TOKENS = 64  # as Tabby's own max_decoding_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Where a completion is wanted."""
+
+    prefix: str
+    suffix: str
+    language: str
+    path: str  # relative to the repository, with forward slashes
+    git_url: str  # "" where its repository is not to be looked into
+    snippets: tuple[Snippet, ...]  # the client's own choice, the best first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggested:
+    """What to insert, and what the model was given for it."""
+
+    text: str
+    prompt: str
+    snippets: tuple[Snippet, ...]
+    timings: Timings
+
+
+class Suggest:
+    """Lives as long as the server."""
+
+    def __init__(
+        self,
+        rack: Rack,
+        neighbours: Neighbours,
+        repositories: Sequence[Repository],
+        settings: tuple[CompletionSettings, ContextSettings],
+    ) -> None:
+        self._rack = rack
+        self._neighbours = neighbours
+        self._folders = {each.name: each.folder for each in repositories if each.folder}
+        self._completion, self._context = settings
+
+    async def at(self, wanted: Wanted) -> Suggested:
+        """The completion at a cursor; raises EngineError."""
+        nothing = Suggested(text="", prompt="", snippets=(), timings=Timings())
+        question = pipeline.Question(
+            uri=f"tabby:{uuid.uuid4()}",
+            cursor=Cursor(prefix=wanted.prefix, suffix=wanted.suffix, language=wanted.language),
+            path=wanted.path,
+            repository=name_of(wanted.git_url) if wanted.git_url else "",
+            automatic=False,  # The client has decided that it wants one.
+        )
+        account = pipeline.Account()
+        async with self._rack.using("completion") as engine:
+            languages = engine.status.languages
+            if (languages and wanted.language not in languages) or is_secret_path(wanted.path):
+                return nothing
+            cache = CompletionCache()
+            answer = pipeline.at_hand(question, cache)
+            if answer is None:
+                answer = await pipeline.ask_model(
+                    question, self._limits(), cache, lambda: self._gather(wanted), engine, account
+                )
+        segments = account.segments
+        return Suggested(
+            text=_inserted(answer),
+            prompt=segments.prefix if segments else "",
+            snippets=segments.snippets if segments else (),
+            timings=account.timings,
+        )
+
+    async def continued(self, prompt: str) -> Suggested:
+        """What comes after a prompt that the client has written itself; raises EngineError."""
+        text, timings = "", Timings()
+        async with self._rack.using("completion") as engine:
+            request = TextRequest(prompt, _MAX_CONTINUED_TOKENS)
+            async with aclosing(engine.continue_text(request)) as pieces:
+                async for piece in pieces:
+                    text, timings = text + piece.text, piece.timings
+        return Suggested(text=text, prompt=prompt, snippets=(), timings=timings)
+
+    def _limits(self) -> pipeline.Limits:
+        return pipeline.Limits(
+            max_block_tokens=self._completion.max_tokens,
+            max_line_tokens=self._completion.max_line_tokens,
+            offers_blocks=self._completion.block == "auto",
+        )
+
+    async def _gather(self, wanted: Wanted) -> tuple[Snippet, ...]:
+        """The client's snippets, then those of the repository that it names, as many as fit."""
+        limits = self._context
+        chosen: list[Snippet] = []
+        n_chars = 0
+        for snippet in (*wanted.snippets, *await self._from_repository(wanted)):
+            is_fit = n_chars + len(snippet.text) <= limits.snippet_chars
+            is_safe = not is_secret_path(snippet.path) and not holds_secret(snippet.text)
+            if is_fit and is_safe and len(chosen) < limits.max_snippets:
+                chosen.append(snippet)
+                n_chars += len(snippet.text)
+        return tuple(chosen)
+
+    async def _from_repository(self, wanted: Wanted) -> tuple[Snippet, ...]:
+        root = self._folders.get(name_of(wanted.git_url)) if wanted.git_url else None
+        relative = PurePosixPath(wanted.path)
+        if root is None or not wanted.path or relative.is_absolute() or ".." in relative.parts:
+            return ()
+        path = root / Path(relative)
+        found = await self._neighbours.around(path, root, wanted.language, (), _GATHER_TIMEOUT_S)
+        candidates = [SourceText(name, texts) for name, texts in found.files]
+        before = wanted.prefix.split("\n")[-_QUERY_LINES - 1 : -1]
+        limits = self._context
+        return best_snippets(
+            "\n".join(before), candidates, limits.max_snippets, limits.snippet_chars
+        )
+
+
+def _inserted(answer: pipeline.Answer) -> str:
+    """What to insert at the cursor, where nothing right of it can be replaced."""
+    if answer.completion is None:
+        return ""
+    return answer.completion.text.removesuffix(answer.completion.replaced)

@@ -1,0 +1,74 @@
+"""The server as a process: how it begins, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+from tests.e2e.wire import isolated_environment
+from tests.http.served import command, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.http.served import Served
+
+CLASS = "class A:\n    def __init__(self, width):\n        self.width"
+
+
+def started(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*flags),
+        env=isolated_environment(home),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=home, timeout=60,
+    )  # fmt: skip
+
+
+def test_it_says_when_it_is_ready_and_with_which_models(served: Served) -> None:
+    assert served.models == ("starter", "nonsense-chat")
+    assert served.url.startswith("http://127.0.0.1:")
+
+
+def test_a_taken_port_is_named_with_who_holds_it(served: Served, home: Path) -> None:
+    run = started(home, "--port", served.url.rpartition(":")[2])
+    assert (run.returncode, run.stdout) == (1, "")
+    assert f"taken by the process {served.process.pid}" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_model_that_is_not_there_is_one_line(home: Path) -> None:
+    run = started(home, "--model", str(home / "absent.gguf"), "--port", "0")
+    assert run.returncode == 2  # port 0 is none
+    run = started(home, "--model", str(home / "absent.gguf"))
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "there is no file" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_device_that_this_build_lacks_is_a_warning(home: Path) -> None:
+    with serving(home, "--device", "vulcan", "--parallelism", "2", "--no-webserver") as server:
+        assert server.json("/v1/health")["device"] == "cpu"
+    assert "vulkan" in (home / "stderr").read_text()
+
+
+def test_a_signal_ends_it_at_once_whatever_runs(home: Path, chat_model: Path) -> None:
+    with serving(home, "--chat-model", str(chat_model)) as server:
+        body = {"segments": {"prefix": CLASS * 40}, "language": "python"}
+        threading.Thread(target=lambda: server.post("/v1/completions", body), daemon=True).start()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(5) == 0
+
+
+def test_other_addresses_need_a_key(home: Path) -> None:
+    with serving(home, "--host", "0.0.0.0") as server:
+        url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert server.http.get(f"{url}/v1/health").status_code == 401
+        (path,) = (home / ".local/share").rglob("keys.json")
+        assert os.stat(path).st_mode & 0o077 == 0
+        key = path.read_text().split('"')[3]
+        headers = {"Authorization": f"Bearer {key}"}
+        assert server.http.get(f"{url}/v1/health", headers=headers).status_code == 200
+    assert key not in (home / "stderr").read_text()
