@@ -205,6 +205,18 @@ def test_a_prompt_has_room_in_the_servers_context() -> None:
     assert 100 < len(prompt) <= 600 - 24
 
 
+def test_what_infill_gets_has_room_in_the_servers_context_too() -> None:
+    """The server itself cuts at its batch: 2048 tokens, though a slot may hold 1024."""
+    long = Segments(prefix="x = 1\n" * 3_000 + "y", suffix="y = 2\n" * 3_000, path="x.py")
+    with ScriptedServer(llama_server(*ANSWER, vocabulary=STARCODER, n_ctx=1024)) as server:
+        answer(request(long), kind="llama-server", url=server.url)
+        asked = asked_of(server)
+    n_prefix, n_suffix = len(asked["input_prefix"]), len(asked["input_suffix"])
+    assert 500 <= n_suffix < n_prefix
+    assert 1_500 < n_prefix + n_suffix <= 2 * (1_024 - 24)
+    assert asked["prompt"] == "y"
+
+
 @pytest.mark.parametrize("tokens", [None, 5, ["a"], [1.5], [True], {"0": 1}])
 def test_a_tokenizer_that_lies_is_a_fault(tokens: object) -> None:
     def lying(asked: Asked) -> Iterable[bytes]:
