@@ -38,7 +38,7 @@ _ABOUT = ("--version", "-h", "--help")
 _MODEL_ACTIONS = {
     "list": ("", "what is installed, on this machine, and to be had"),
     "pull": ("NAME", "fetch a model of the catalogue, check it and install it"),
-    "use": ("NAME|PATH", "write the model into your settings, if it can complete code"),
+    "use": ("NAME|PATH", "write the model, or a server's, into your settings, if it can complete"),
     "path": ("NAME", "where an installed model's file is"),
     "remove": ("NAME", "delete an installed model"),
     "verify": ("[NAME]", "read installed models again and compare their SHA-256"),

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec
 
 from tabby_lsp.commands.bar import Bar
-from tabby_lsp.commands.shelf import as_table, in_use, shelf
+from tabby_lsp.commands.served import (
+    find_served,
+    names_a_server,
+    served,
+    use_served,
+    warn_of_what_stands_over,
+)
+from tabby_lsp.commands.shelf import as_table, shelf
 from tabby_lsp.config import (
+    BUILT_IN_ENGINE,
     NotWritten,
     data_dir,
     names_a_file,
-    read_environment,
     read_user_file,
     resolve,
-    write_setting,
+    write_settings,
 )
 from tabby_lsp.domain import EngineError
 from tabby_lsp.models import download
 from tabby_lsp.models.catalog import entry_of, names_like
+from tabby_lsp.models.cursor import ModelFileError
 from tabby_lsp.models.elsewhere import elsewhere
 from tabby_lsp.models.errors import DownloadError
 from tabby_lsp.models.families import fim_of
@@ -32,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tabby_lsp.config import Settings
+    from tabby_lsp.config import KeyPath, Settings
+    from tabby_lsp.engines.remote.served import ServedModel
 
 _P = ParamSpec("_P")
 _FAILED = 1
@@ -57,8 +67,9 @@ def _command(command: Callable[_P, int]) -> Callable[_P, int]:
 
 @_command
 def show_all(settings: Settings, *, as_json: bool) -> int:
-    """Print what is installed, what other programs have, and what can be fetched."""
-    shelved = shelf(settings.model)
+    """Print what is installed, what other programs have or run, and what can be fetched."""
+    own = settings.model if settings.engine == BUILT_IN_ENGINE else ""
+    shelved = [*shelf(own), *served(settings)]
     sys.stdout.write(json.dumps(shelved, indent=2) + "\n" if as_json else as_table(shelved))
     return 0
 
@@ -88,13 +99,21 @@ def pull(name: str) -> int:
 @_command
 def use(name: str, config: Path) -> int:
     """Write the model into the user's settings, after a look whether it can complete code."""
+    running = _running(name)
+    if running is not None:
+        use_served(running, config)
+        return 0
     value, path = _chosen(name)
     fim_of(read_header(path))
-    write_setting(config, "model", value)
-    sys.stdout.write(f"{config} now has model = {value}\n")
-    resolved = resolve([read_user_file(config), read_environment()])
-    if not in_use(resolved.settings.model, value):
-        sys.stderr.write(f"{resolved.origins['model']} stands over it: {resolved.settings.model}\n")
+    engine = resolve([read_user_file(config)]).settings.engine
+    changes: dict[KeyPath, str] = {("model",): value}
+    if engine != BUILT_IN_ENGINE:
+        changes["engine",] = BUILT_IN_ENGINE
+    write_settings(config, changes)
+    also = "" if engine == BUILT_IN_ENGINE else f", and engine = {BUILT_IN_ENGINE}, was {engine}"
+    sys.stdout.write(f"{config} now has model = {value}{also}\n")
+    warn_of_what_stands_over(config, "model", value)
+    warn_of_what_stands_over(config, "engine", BUILT_IN_ENGINE)
     return 0
 
 
@@ -156,6 +175,17 @@ def _installed(name: str) -> tuple[str, Path]:
         if each == file:
             return own_name, file
     raise EngineError(f"{name} is a path; give the name of an installed model")
+
+
+def _running(name: str) -> ServedModel | None:
+    """The model that a server runs under this name, where no file has it."""
+    if not names_a_server(name):
+        if entry_of(name) is not None:
+            return None
+        with suppress(ModelFileError):
+            if _chosen(name)[1].exists():
+                return None
+    return find_served(name)
 
 
 def _chosen(name: str) -> tuple[str, Path]:

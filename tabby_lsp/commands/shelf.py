@@ -1,4 +1,4 @@
-"""Which models there are, for `tabby-lsp models list`: installed, other programs', to be had."""
+"""Which models there are, for `tabby-lsp models list`: installed, running, to be had."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Place = Literal["installed", "elsewhere", "catalogue"]
+Place = Literal["installed", "served", "elsewhere", "catalogue"]
 
 _HEADINGS: dict[Place, str] = {
     "installed": "Installed (tabby-lsp models use NAME)",
+    "served": "Run by other programs just now (tabby-lsp models use NAME)",
     "elsewhere": "Of other programs on this machine (tabby-lsp models use NAME)",
     "catalogue": "To be had (tabby-lsp models pull NAME)",
 }

@@ -35,7 +35,7 @@ from tabby_lsp.config.settings import (
 )
 from tabby_lsp.config.source import Problem, Resolved, Source
 from tabby_lsp.config.values import names_a_file
-from tabby_lsp.config.writing import NotWritten, write_setting
+from tabby_lsp.config.writing import KeyPath, NotWritten, write_settings
 
 __all__ = [
     "BUILT_IN_ENGINE",
@@ -46,6 +46,7 @@ __all__ = [
     "ContextSettings",
     "EngineSettings",
     "Key",
+    "KeyPath",
     "LocalSettings",
     "LogSettings",
     "NotWritten",
@@ -68,5 +69,5 @@ __all__ = [
     "resolve",
     "state_dir",
     "user_config_path",
-    "write_setting",
+    "write_settings",
 ]

@@ -4,85 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from huggingface_hub import constants
 
-from tabby_lsp.cli import main
 from tabby_lsp.models import catalog
+from tests.commands.person import FIM_TOKENS, check_refused
 from tests.models.hub import Hub
 from tests.models.model_files import STARTER, write_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-FIM_TOKENS = ("a", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What came of a command."""
-
-    status: int
-    out: str
-    err: str
-
-
-class Person:
-    """Somebody at a terminal, with a home of their own."""
-
-    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.home = home
-        self.config = home / ".config/tabby-lsp/config.toml"
-        self.models = home / ".local/share/tabby-lsp/models"
-        self._capsys = capsys
-
-    def types(self, *arguments: str) -> Said:
-        self._capsys.readouterr()
-        try:
-            status = main(["models", *arguments])
-        except SystemExit as left:
-            status = int(str(left.code))
-        captured = self._capsys.readouterr()
-        return Said(status, captured.out, captured.err)
-
-    def list(self) -> dict[str, dict[str, Any]]:
-        said = self.types("list", "--json")
-        assert said.status == 0
-        return {each["name"]: each for each in json.loads(said.out)}
-
-    def puts(self, name: str, **about: Any) -> Path:
-        """A model file anywhere in the home folder."""
-        path = self.home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return write_model(path, **about)
+    from tests.commands.person import Person
 
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     with Hub() as hub:
         yield hub
-
-
-@pytest.fixture
-def person(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Person:
-    for variable in ("OLLAMA_MODELS", "LLAMA_CACHE", "HF_TOKEN", "TABBY_LSP_MODEL"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable, folder in {
-        "HOME": ".",
-        "XDG_CONFIG_HOME": ".config",
-        "XDG_DATA_HOME": ".local/share",
-        "XDG_CACHE_HOME": ".cache",
-    }.items():
-        monkeypatch.setenv(variable, str(tmp_path / folder))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / ".cache/huggingface/hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    return Person(tmp_path, capsys)
 
 
 @pytest.fixture
@@ -101,15 +43,6 @@ def offers(hub: Hub, person: Person, monkeypatch: pytest.MonkeyPatch) -> Iterato
     catalog.entries.cache_clear()
     yield entry
     catalog.entries.cache_clear()
-
-
-def check_refused(said: Said, *phrases: str) -> None:
-    """The last word on standard error is the command's, and 1."""
-    assert said.status == 1
-    assert said.out == ""
-    assert "\ntabby-lsp models: " in f"\n{said.err}"
-    assert [phrase for phrase in phrases if phrase not in said.err] == [], said.err
-    assert "Traceback" not in said.err
 
 
 def test_from_nothing_to_another_model(person: Person, offers: catalog.Entry) -> None:

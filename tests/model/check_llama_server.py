@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmarks.peers.real_server import KEY, RealServer, until
-from tabby_lsp.config import EngineSettings
+from tabby_lsp.cli import main
+from tabby_lsp.config import EngineSettings, read_user_file, resolve
 from tabby_lsp.domain import EngineError, Segments
 from tabby_lsp.engines.llama.binding import Model
 from tabby_lsp.engines.llama.layout import render
+from tabby_lsp.engines.remote import running
 from tabby_lsp.engines.remote.engine import RemoteEngine, remote_engine
-from tabby_lsp.engines.remote.running import running_servers
+from tabby_lsp.engines.remote.served import ServedModel, served_models
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.gguf import read_header
 from tests.model.starter import PATH, SOURCE, answer, request, run
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import GenerationRequest, Timings
     from tabby_lsp.engines.remote.llama_server import LlamaServerDialect
+    from tabby_lsp.engines.remote.running import RunningKind
 
 CLASS = "class Point:\n    def __init__(self, width, height):\n        self.width = width\n"
 N_CTX = 1_024
@@ -231,9 +235,23 @@ def test_a_family_that_the_model_is_not_of_is_refused(server: RealServer) -> Non
 
 def test_it_is_found_on_this_machine_where_it_asks_for_no_key(server: RealServer) -> None:
     with RealServer(PATH, "--ctx-size", str(N_CTX), has_key=False) as free:
+        places: list[tuple[RunningKind, str]]
         places = [("llama-server", each.url) for each in (server, free)]
-        (found,) = asyncio.run(running_servers(places))  # type: ignore[arg-type]
-    assert (found.url, found.models) == (free.url, (PATH.name,))
+        found = asyncio.run(served_models(places))
+    assert found == (ServedModel("llama-server", free.url, PATH.name, can_fill_in=True),)
+
+
+def test_models_use_writes_it_into_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    with RealServer(PATH, "--ctx-size", str(N_CTX), has_key=False) as free:
+        monkeypatch.setattr(running, "PLACES", [("llama-server", free.url)])
+        assert main(["models", "use", "llama-server", "--config", str(config)]) == 0
+        assert main(["complete", f"{Path(__file__)}:1:5", "--config", str(config)]) == 0
+    settings = resolve([read_user_file(config)]).settings
+    assert settings.engine == "llama-server"
+    assert settings.engines["llama-server"].url == free.url
 
 
 def test_a_server_that_is_stopped_is_away_and_back_when_it_starts_again() -> None:
@@ -241,12 +259,12 @@ def test_a_server_that_is_stopped_is_away_and_back_when_it_starts_again() -> Non
 
     async def work(engine: RemoteEngine) -> list[str]:
         said = [(await answered(engine, asked))[0], engine.status.state]
-        server.stop()
+        restarted.stop()
         with pytest.raises(EngineError) as refused:
             await answered(engine, asked)
         said += [engine.status.state]
         assert "start the server there" in str(refused.value)
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(restarted.start)
         while engine.status.state != "ready":
             try:
                 said += [(await answered(engine, asked))[0]]
@@ -254,6 +272,6 @@ def test_a_server_that_is_stopped_is_away_and_back_when_it_starts_again() -> Non
                 await asyncio.sleep(0.1)
         return [*said, engine.status.state]
 
-    with RealServer(PATH, "--ctx-size", str(N_CTX)) as server:
-        said = remotely(server, BY_TOKENS, work)
+    with RealServer(PATH, "--ctx-size", str(N_CTX)) as restarted:
+        said = remotely(restarted, BY_TOKENS, work)
     assert said == [" = height", "ready", "away", " = height", "ready"]
