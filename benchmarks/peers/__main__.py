@@ -18,6 +18,7 @@ from benchmarks.peers.real_server import RealServer
 from benchmarks.peers.wire import CountingWire
 from tabby_lsp.config import LocalSettings
 from tabby_lsp.engines.llama.engine import LlamaEngine
+from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.gguf import read_header
 
@@ -73,7 +74,9 @@ async def _askers(stack: AsyncExitStack) -> Mapping[str, Asker]:
         return await stack.enter_async_context(CountingWire(server.port))
 
     header = read_header(MODEL)
-    local = LlamaEngine("starter", header, fim_of(header), LocalSettings(n_threads=N_THREADS))
+    local = LlamaEngine(
+        "starter", header, fim_of(header), LocalSettings(n_threads=N_THREADS), Precedence()
+    )
     askers: dict[str, LlamaVim | TabbyLsp] = {
         LLAMA_VIM: LlamaVim(await wire()),
         LLAMA_VIM_SPM: LlamaVim(await wire("--spm-infill")),

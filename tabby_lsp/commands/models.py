@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec
 
 from tabby_lsp.commands.bar import Bar
+from tabby_lsp.commands.hashes import verdict
 from tabby_lsp.commands.served import (
     find_served,
     names_a_server,
@@ -33,7 +34,7 @@ from tabby_lsp.models.cursor import ModelFileError
 from tabby_lsp.models.elsewhere import elsewhere
 from tabby_lsp.models.errors import DownloadError
 from tabby_lsp.models.families import fim_of
-from tabby_lsp.models.found import STARTER, STARTER_SHA256, installed, locate, path_of
+from tabby_lsp.models.found import STARTER, installed, locate, path_of
 from tabby_lsp.models.gguf import read_header
 from tabby_lsp.models.transfer import Patience
 
@@ -145,27 +146,9 @@ def verify(name: str | None) -> int:
     """Read files again, and compare them with the hashes that are known."""
     models = dict([_installed(name)]) if name else installed(data_dir())
     with Bar() as bar:
-        verdicts = [_verdict(each, file, bar) for each, file in models.items()]
+        verdicts = [verdict(each, file, bar) for each, file in models.items()]
     sys.stdout.write("".join(f"{word:<5} {text}\n" for word, text in verdicts))
     return _FAILED if any(word == "FAIL" for word, _ in verdicts) else 0
-
-
-def _verdict(name: str, file: Path, bar: Bar) -> tuple[str, str]:
-    try:
-        read_header(file)
-        digest = download.sha256_of(file, name, bar)
-    except EngineError as error:
-        return "FAIL", f"{name}: {error}"
-    except OSError as error:
-        return "FAIL", f"{name}: {file} cannot be read: {error.strerror}"
-    entry = entry_of(name)
-    known = STARTER_SHA256 if name == STARTER else entry.sha256 if entry else None
-    if known is None:
-        return "OK", f"{name}: readable; not in the catalogue; SHA-256 {digest}"
-    if digest == known:
-        return "OK", f"{name}: SHA-256 as it should be"
-    mend = "install tabby-lsp again" if name == STARTER else f"`tabby-lsp models remove {name}`"
-    return "FAIL", f"{name}: {file} has SHA-256 {digest} instead of {known}; {mend}"
 
 
 def _installed(name: str) -> tuple[str, Path]:

@@ -245,6 +245,7 @@ def test_models_use_writes_it_into_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config.toml"
+    config.touch()
     with RealServer(PATH, "--ctx-size", str(N_CTX), has_key=False) as free:
         monkeypatch.setattr(running, "PLACES", [("llama-server", free.url)])
         assert main(["models", "use", "llama-server", "--config", str(config)]) == 0
