@@ -60,7 +60,8 @@ class LlamaServerDialect:
         # A slot of our own: with the server's choice, a request that comes before the one that it
         # replaces has let go of its slot would go to another one and read everything again.
         self._slot = os.getpid() % max(1, count_at(props, "total_slots"))
-        self._tokenizer = RemoteTokenizer(self._connection, self._model)
+        vocabulary = await self._vocabulary(deadline_s)
+        self._tokenizer = RemoteTokenizer(self._connection, self._model, vocabulary)
         self._fim = await self._find_fim(deadline_s)
         return self._model or model_name(props) or "llama-server"
 
@@ -127,6 +128,16 @@ class LlamaServerDialect:
             "input_suffix": halves.suffix,
             "input_extra": [{"filename": s.path, "text": s.text} for s in segments.snippets],
         }
+
+    async def _vocabulary(self, deadline_s: float) -> int:
+        """Which kind the model has, by llama.cpp's number; 0 where the server does not say."""
+        try:
+            listing = await self._connection.fetch("GET", "/v1/models", None, deadline_s)
+        except faults.Fault as fault:
+            if fault.kind != "place":
+                raise
+            return 0
+        return count_at(listing, "data", 0, "meta", "vocab_type")
 
     async def _find_fim(self, deadline_s: float) -> Fim | None:
         """How to ask the model token by token; None where `/infill` knows it better."""
