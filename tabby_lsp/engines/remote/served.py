@@ -21,7 +21,7 @@ from tabby_lsp.models.fim_table import FAMILIES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tabby_lsp.engines.remote.running import RunningKind
+    from tabby_lsp.engines.remote.running import RunningKind, RunningServer
 
 _TIMEOUT_S = 2.0
 _MAX_MODELS = 64  # of one server
@@ -43,25 +43,35 @@ async def served_models(
     places: Sequence[tuple[RunningKind, str]],
 ) -> tuple[ServedModel, ...]:
     """The models of the servers at these places, in their order; never raises."""
-    asked = [
-        _served(server.kind, server.url, name)
-        for server in await running_servers(places)
-        for name in server.models[:_MAX_MODELS] or ([""] if server.kind == "llama-server" else [])
-    ]
-    return tuple(await asyncio.gather(*asked))
+    found = await asyncio.gather(*map(_served, await running_servers(places)))
+    return tuple(model for models in found for model in models)
 
 
-async def _served(kind: RunningKind, url: str, name: str) -> ServedModel:
-    connection = Connection(Place(name=kind, url=url, has_key=False), "", _TIMEOUT_S)
-    deadline_s = asyncio.get_running_loop().time() + _TIMEOUT_S
-    ask = _ollama_says if kind == "ollama" else _vocabulary_says
+async def _served(server: RunningServer) -> list[ServedModel]:
+    # A llama-server may keep its model's name to itself.
+    names = server.models[:_MAX_MODELS] or (("",) if server.kind == "llama-server" else ())
+    place = Place(name=server.kind, url=server.url, has_key=False)
+    connection = Connection(place, "", _TIMEOUT_S)
     try:
-        can_fill_in = await ask(connection, name, deadline_s)
-    except EngineError:
-        can_fill_in = None
+        answers = await asyncio.gather(
+            *(_can_fill_in(connection, server.kind, name) for name in names)
+        )
     finally:
         await connection.close()
-    return ServedModel(kind, url, name, can_fill_in)
+    return [
+        ServedModel(server.kind, server.url, name, answer)
+        for name, answer in zip(names, answers, strict=True)
+    ]
+
+
+async def _can_fill_in(connection: Connection, kind: RunningKind, name: str) -> bool | None:
+    deadline_s = asyncio.get_running_loop().time() + _TIMEOUT_S
+    try:
+        if kind == "ollama":
+            return await _ollama_says(connection, name, deadline_s)
+        return await _vocabulary_says(connection, deadline_s)
+    except EngineError:
+        return None
 
 
 async def _ollama_says(connection: Connection, name: str, deadline_s: float) -> bool | None:
@@ -74,7 +84,7 @@ async def _ollama_says(connection: Connection, name: str, deadline_s: float) -> 
     return _SUFFIX_IN_TEMPLATE in template if template else None
 
 
-async def _vocabulary_says(connection: Connection, name: str, deadline_s: float) -> bool | None:
+async def _vocabulary_says(connection: Connection, deadline_s: float) -> bool:
     """A model has the control tokens of one of the families, or it was not trained for that."""
     texts = sorted({token for row in FAMILIES for token in row.tokens})
     ids = await RemoteTokenizer(connection, "").control_ids(texts, deadline_s)
