@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-emacs check fix bench docs clean
+.PHONY: help setup demo test test-emacs check fix bench bench-peers docs clean
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -10,7 +10,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 WRITE_DOCS = $(BIN)/python -m pytest --quiet tests/test_docs.py tests/test_readme.py
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.has-local ## make .venv with all that runs a model here (once, some minutes)
 	@echo "Ready, in .venv."
@@ -40,6 +40,12 @@ fix: .venv/.has-test ## format, and mend what the linter can mend
 bench: .venv/.has-test ## measure, and print the figures
 	@cd benchmarks && for file in [a-z]*.py; do \
 		(cd .. && $(BIN)/python -m "benchmarks.$${file%.py}") || exit 1; done
+
+# Builds the server once, from the source of llama-cpp-python that pip has: ten minutes of processor time.
+bench-peers: .venv/.has-test ## prove the engines on a real llama-server, and measure them beside llama.vim
+	@$(BIN)/python -c "from benchmarks.peers.server_build import llama_server; llama_server()"
+	@$(BIN)/python -m pytest tests/model/check_llama_server.py
+	@$(BIN)/python -m benchmarks.peers
 
 docs: .venv/.has-test ## write the pages that come from the code
 	@$(WRITE_DOCS) >/dev/null || $(WRITE_DOCS)

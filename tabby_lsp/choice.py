@@ -10,11 +10,11 @@ from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.absent import AbsentEngine
 from tabby_lsp.engines.llama.chat import LlamaChatEngine
 from tabby_lsp.engines.llama.engine import LlamaEngine
-from tabby_lsp.engines.llama.template import template_of
 from tabby_lsp.engines.scripted import ScriptedEngine, read_script
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.found import locate
 from tabby_lsp.models.gguf import read_header
+from tabby_lsp.models.roles import template_of
 
 if TYPE_CHECKING:
     from tabby_lsp.config import EngineSettings, LocalSettings, ServeSettings, Settings

@@ -50,7 +50,7 @@ _FLAGS = {
 _MODEL_ACTIONS = {
     "list": ("", "what is installed, on this machine, and to be had"),
     "pull": ("NAME", "fetch a model of the catalogue, check it and install it"),
-    "use": ("NAME|PATH", "write the model into your settings, if it can complete code"),
+    "use": ("NAME|PATH", "write the model, or a server's, into your settings, if it can complete"),
     "path": ("NAME", "where an installed model's file is"),
     "remove": ("NAME", "delete an installed model"),
     "verify": ("[NAME]", "read installed models again and compare their SHA-256"),
@@ -144,6 +144,9 @@ def _parser() -> argparse.ArgumentParser:
         each = actions.add_parser(action, parents=[settings], help=text, allow_abbrev=False)
         if name:
             each.add_argument("name", metavar=name.strip("[]"), nargs="?" if "[" in name else None)
+    actions.choices["use"].add_argument(
+        "--chat", action="store_true", help="as the chat model, also where it can complete code"
+    )
     actions.choices["list"].add_argument("--json", action="store_true", help="print it as JSON")
     return parser
 
@@ -216,7 +219,7 @@ def _models(parsed: argparse.Namespace) -> int:
     if parsed.action == "list":
         return models.show_all(settings, as_json=parsed.json)
     if parsed.action == "use":
-        return models.use(parsed.name, parsed.config or user_config_path())
+        return models.use(parsed.name, parsed.config or user_config_path(), for_chat=parsed.chat)
     action = {
         "pull": models.pull,
         "path": models.path,

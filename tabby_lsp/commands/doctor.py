@@ -5,53 +5,44 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import platform
 import sys
-import time
-from contextlib import aclosing
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tabby_lsp import __version__
-from tabby_lsp.app import build
-from tabby_lsp.config import REMOTE_KINDS, data_dir, user_config_path
-from tabby_lsp.domain import EngineError, GenerationRequest, Segments
-from tabby_lsp.engines.llama import library
+from tabby_lsp.choice import engine_for
+from tabby_lsp.commands import machine
+from tabby_lsp.commands.bar import Bar
+from tabby_lsp.commands.finding import Finding, checked
+from tabby_lsp.commands.hashes import known_sha256, verdict
+from tabby_lsp.commands.trial import tried
+from tabby_lsp.config import REMOTE_KINDS, data_dir
+from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.engines.llama.resident import n_ctx_for
-from tabby_lsp.index.chunks import has_grammar
-from tabby_lsp.models.found import locate
+from tabby_lsp.models.cursor import shown
+from tabby_lsp.models.families import fim_of
+from tabby_lsp.models.found import installed, locate
 from tabby_lsp.models.gguf import read_header
-from tabby_lsp.models.memory import memory_free_bytes, memory_needed_bytes
+from tabby_lsp.models.memory import check_fits, memory_free_bytes, memory_needed_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tabby_lsp.config import Resolved, Settings
 
-Verdict = Literal["OK", "WARN", "FAIL"]
-
-_TRIAL = Segments(
-    prefix="def add(a, b):\n    return ", suffix="\n", path="add.py", language="python"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report."""
-
-    name: str
-    verdict: Verdict
-    detail: str
-    remedy: str = ""
-
 
 def doctor(resolved: Resolved, *, as_json: bool) -> int:
-    """Print what was found; 1 where something is broken, else 0."""
-    findings = list(examine(resolved))
+    """Print what is found, each as soon as it is; 1 where something is broken, else 0."""
+    findings = []
+    for finding in examine(resolved):
+        findings.append(finding)
+        if not as_json:
+            sys.stdout.write(f"{finding}\n")
+            sys.stdout.flush()
     if as_json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
-    else:
-        sys.stdout.write("".join(_as_text(finding) for finding in findings))
     return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
 
 
@@ -59,57 +50,25 @@ def examine(resolved: Resolved) -> Iterator[Finding]:
     """Every check, in the order in which things depend on each other."""
     settings = resolved.settings
     yield Finding("tabby-lsp", "OK", f"{__version__}, Python {sys.version.split()[0]}")
-    yield from _configuration(resolved)
-    yield _grammar()
-    yield _servers()
+    yield Finding("system", "OK", f"{platform.system()} {platform.release()}, {platform.machine()}")
+    yield from machine.settings_found(resolved)
+    yield machine.log_found(settings.log.file)
+    yield machine.sqlite_found()
+    yield machine.grammars_found()
+    yield machine.servers_found()
     if settings.engine in settings.engines:
         yield from _own_engine(settings.engine, settings)
         return
-    yield _checked("llama.cpp", _library)
-    yield _checked("model", lambda: _model(settings))
-    yield _checked("completion", lambda: asyncio.run(_completion(settings)))
+    yield from _built_in_engine(settings)
 
 
-def _as_text(finding: Finding) -> str:
-    remedy = f"      {finding.remedy}\n" if finding.remedy else ""
-    return f"{finding.verdict:<5} {finding.name}: {finding.detail}\n{remedy}"
-
-
-def _checked(name: str, check: Callable[[], str]) -> Finding:
-    try:
-        return Finding(name, "OK", check())
-    except EngineError as error:
-        return Finding(name, "FAIL", str(error))
-
-
-def _configuration(resolved: Resolved) -> Iterator[Finding]:
-    path = user_config_path()
-    where = str(path) if path.exists() else f"{path} (not there: the defaults hold)"
-    set_by = "".join(f"\n      {key} is set by {who}" for key, who in resolved.origins.items())
-    yield Finding("settings", "OK", where + set_by)
-    for problem in resolved.problems:
-        yield Finding("settings", "WARN", str(problem))
-
-
-def _grammar() -> Finding:
-    if has_grammar("python"):
-        return Finding("tree-sitter", "OK", "cuts Python snippets at definitions")
-    return Finding(
-        "tree-sitter",
-        "WARN",
-        "the Python grammar does not load: snippets are cut at blank lines",
-        "Reinstall it with `pip install --force-reinstall tree-sitter tree-sitter-python`.",
-    )
-
-
-def _servers() -> Finding:
-    """What could run a model for us; nothing is wrong where there is none."""
-    # The HTTP client is needed here alone.
-    from tabby_lsp.engines.remote.running import running_servers
-
-    servers = asyncio.run(running_servers())
-    shown = [f"{s.kind} at {s.url} ({', '.join(s.models) or 'no model'})" for s in servers]
-    return Finding("servers here", "OK", "; ".join(shown) or "neither Ollama nor llama-server")
+def _built_in_engine(settings: Settings) -> Iterator[Finding]:
+    """Up to what is broken: what depends on it would only say the same."""
+    for check in (_library, _model, _hash, _memory, _completion):
+        for finding in check(settings):
+            yield finding
+            if finding.verdict == "FAIL":
+                return
 
 
 def _own_engine(name: str, settings: Settings) -> Iterator[Finding]:
@@ -125,7 +84,7 @@ def _own_engine(name: str, settings: Settings) -> Iterator[Finding]:
             "Give the server a certificate and an https:// address, or use a tunnel (ssh -L).",
         )
     if engine.kind in REMOTE_KINDS:
-        yield _checked("completion", lambda: asyncio.run(_completion(settings)))
+        yield from _completion(settings)
 
 
 def _is_this_machine(host: str) -> bool:
@@ -135,35 +94,49 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _library() -> str:
-    api = library.opened()
-    features = api.llama_print_system_info().decode().replace(" = 1", "").replace(" |", "").split()
-    buffers = "" if library.extra_buffers_are_safe(api) else "; AMX kernels off, they crash"
-    return f"llama-cpp-python {library.LLAMA_CPP_PYTHON_VERSION}, {' '.join(features)}{buffers}"
+def _library(_: Settings) -> Iterator[Finding]:
+    return machine.llama_cpp_found()
 
 
-def _model(settings: Settings) -> str:
-    header = read_header(locate(settings.model, data_dir()))
-    n_ctx = n_ctx_for(header, settings.local.n_ctx)
-    needed_bytes = memory_needed_bytes(header, n_ctx, settings.local.n_ubatch)
-    free_bytes = memory_free_bytes()
-    free = "" if free_bytes is None else f" of {free_bytes / 1e6:,.0f} MB free"
-    return f"{header.name}, {header.path}, needs about {needed_bytes / 1e6:,.0f} MB{free}"
+def _model(settings: Settings) -> Iterator[Finding]:
+    """Its file, and that it is trained to fill in; its name is only what the file claims."""
+
+    def check() -> str:
+        header = read_header(locate(settings.model, data_dir()))
+        fim_of(header)
+        return f"{header.path}, which calls itself {shown(header.name)}, can fill in the middle"
+
+    yield checked("model", check)
 
 
-async def _completion(settings: Settings) -> str:
-    engine = build(settings).engine
-    try:
-        started_s = time.perf_counter()
-        await engine.load()
-        loaded_s = time.perf_counter()
-        text = ""
-        async with aclosing(engine.complete(GenerationRequest(_TRIAL, 16, ("\n",)))) as pieces:
-            async for piece in pieces:
-                text += piece.text
-        answered_s = time.perf_counter()
-    finally:
-        await engine.close()
-    load_ms, answer_ms = (loaded_s - started_s) * 1000, (answered_s - loaded_s) * 1000
-    done = "reached" if engine.status.is_remote else "loaded"
-    return f"{done} in {load_ms:.0f} ms, `return {text}` in {answer_ms:.0f} ms"
+def _hash(settings: Settings) -> Iterator[Finding]:
+    """Nothing of a file that there is nothing to compare with."""
+    path = locate(settings.model, data_dir())
+    for name, each in installed(data_dir()).items():
+        if each == path and known_sha256(name) is not None:
+            with Bar() as bar:
+                word, text = verdict(name, path, bar)
+            yield Finding("SHA-256", "OK" if word == "OK" else "FAIL", text)
+
+
+def _memory(settings: Settings) -> Iterator[Finding]:
+    def check() -> str:
+        header = read_header(locate(settings.model, data_dir()))
+        n_ctx, n_ubatch = n_ctx_for(header, settings.local.n_ctx), settings.local.n_ubatch
+        check_fits(header, n_ctx, n_ubatch)
+        needed_bytes = memory_needed_bytes(header, n_ctx, n_ubatch)
+        free_bytes = memory_free_bytes()
+        free = "" if free_bytes is None else f" of {free_bytes / 1e6:,.0f} MB free"
+        return f"the model needs about {needed_bytes / 1e6:,.0f} MB{free} for {n_ctx:,} tokens"
+
+    yield checked("memory", check)
+
+
+def _completion(settings: Settings) -> Iterator[Finding]:
+    def check() -> str:
+        engine = engine_for(settings, Precedence())
+        trial = asyncio.run(tried(engine))
+        done = "reached" if engine.status.is_remote else "loaded"
+        return f"{done} in {trial.load_ms:.0f} ms, {trial}"
+
+    yield checked("completion", check)

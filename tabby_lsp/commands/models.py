@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec
 
 from tabby_lsp.commands.bar import Bar
-from tabby_lsp.commands.shelf import as_table, in_use, shelf
+from tabby_lsp.commands.hashes import verdict
+from tabby_lsp.commands.served import (
+    find_served,
+    names_a_server,
+    served,
+    use_served,
+    warn_of_what_stands_over,
+)
+from tabby_lsp.commands.shelf import as_table, shelf
 from tabby_lsp.config import (
+    BUILT_IN_ENGINE,
     NotWritten,
     data_dir,
     names_a_file,
-    read_environment,
     read_user_file,
     resolve,
-    write_setting,
+    write_settings,
 )
 from tabby_lsp.domain import EngineError
 from tabby_lsp.models import download
 from tabby_lsp.models.catalog import entry_of, names_like
+from tabby_lsp.models.cursor import ModelFileError
 from tabby_lsp.models.elsewhere import elsewhere
 from tabby_lsp.models.errors import DownloadError
-from tabby_lsp.models.families import fim_of
-from tabby_lsp.models.found import STARTER, STARTER_SHA256, installed, locate, path_of
+from tabby_lsp.models.found import STARTER, installed, locate, path_of
 from tabby_lsp.models.gguf import read_header
+from tabby_lsp.models.roles import template_of, use_of
 from tabby_lsp.models.transfer import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tabby_lsp.config import Settings
+    from tabby_lsp.config import KeyPath, Settings
+    from tabby_lsp.engines.remote.served import ServedModel
 
 _P = ParamSpec("_P")
 _FAILED = 1
@@ -57,8 +68,16 @@ def _command(command: Callable[_P, int]) -> Callable[_P, int]:
 
 @_command
 def show_all(settings: Settings, *, as_json: bool) -> int:
-    """Print what is installed, what other programs have, and what can be fetched."""
-    shelved = shelf(settings.model)
+    """Print what is installed, what other programs have or run, and what can be fetched."""
+    used = {
+        model
+        for model, engine in (
+            (settings.model, settings.engine),
+            (settings.chat.model, settings.chat.engine),
+        )
+        if engine == BUILT_IN_ENGINE
+    }
+    shelved = [*shelf(used), *served(settings)]
     sys.stdout.write(json.dumps(shelved, indent=2) + "\n" if as_json else as_table(shelved))
     return 0
 
@@ -80,21 +99,35 @@ def pull(name: str) -> int:
             bar.say(f"stopped; `tabby-lsp models pull {entry.name}` goes on from here")
             return _FAILED
     sys.stdout.write(f"{entry.name} is installed: {path}\n")
-    if entry.role in ("completion", "both"):
+    if entry.role != "embedding":
         sys.stdout.write(f"Choose it with: tabby-lsp models use {entry.name}\n")
     return 0
 
 
 @_command
-def use(name: str, config: Path) -> int:
-    """Write the model into the user's settings, after a look whether it can complete code."""
+def use(name: str, config: Path, *, for_chat: bool) -> int:
+    """Write the model into the user's settings, after a look at what it can do."""
+    running = _running(name)
+    if running is not None:
+        use_served(running, config)
+        return 0
     value, path = _chosen(name)
-    fim_of(read_header(path))
-    write_setting(config, "model", value)
-    sys.stdout.write(f"{config} now has model = {value}\n")
-    resolved = resolve([read_user_file(config), read_environment()])
-    if not in_use(resolved.settings.model, value):
-        sys.stderr.write(f"{resolved.origins['model']} stands over it: {resolved.settings.model}\n")
+    header = read_header(path)
+    if for_chat:
+        template_of(header)
+    is_chat = for_chat or use_of(name, header) == "chat"
+    settings = resolve([read_user_file(config)]).settings
+    section: KeyPath = ("chat",) if is_chat else ()
+    engine = settings.chat.engine if is_chat else settings.engine
+    changes: dict[KeyPath, str] = {(*section, "model"): value}
+    if engine != BUILT_IN_ENGINE:
+        changes[*section, "engine"] = BUILT_IN_ENGINE
+    write_settings(config, changes)
+    model_key, engine_key = (".".join((*section, key)) for key in ("model", "engine"))
+    also = f", and {engine_key} = {BUILT_IN_ENGINE}, was {engine}" if len(changes) > 1 else ""
+    sys.stdout.write(f"{config} now has {model_key} = {value}{also}\n")
+    warn_of_what_stands_over(config, model_key, value)
+    warn_of_what_stands_over(config, engine_key, BUILT_IN_ENGINE)
     return 0
 
 
@@ -126,27 +159,9 @@ def verify(name: str | None) -> int:
     """Read files again, and compare them with the hashes that are known."""
     models = dict([_installed(name)]) if name else installed(data_dir())
     with Bar() as bar:
-        verdicts = [_verdict(each, file, bar) for each, file in models.items()]
+        verdicts = [verdict(each, file, bar) for each, file in models.items()]
     sys.stdout.write("".join(f"{word:<5} {text}\n" for word, text in verdicts))
     return _FAILED if any(word == "FAIL" for word, _ in verdicts) else 0
-
-
-def _verdict(name: str, file: Path, bar: Bar) -> tuple[str, str]:
-    try:
-        read_header(file)
-        digest = download.sha256_of(file, name, bar)
-    except EngineError as error:
-        return "FAIL", f"{name}: {error}"
-    except OSError as error:
-        return "FAIL", f"{name}: {file} cannot be read: {error.strerror}"
-    entry = entry_of(name)
-    known = STARTER_SHA256 if name == STARTER else entry.sha256 if entry else None
-    if known is None:
-        return "OK", f"{name}: readable; not in the catalogue; SHA-256 {digest}"
-    if digest == known:
-        return "OK", f"{name}: SHA-256 as it should be"
-    mend = "install tabby-lsp again" if name == STARTER else f"`tabby-lsp models remove {name}`"
-    return "FAIL", f"{name}: {file} has SHA-256 {digest} instead of {known}; {mend}"
 
 
 def _installed(name: str) -> tuple[str, Path]:
@@ -156,6 +171,17 @@ def _installed(name: str) -> tuple[str, Path]:
         if each == file:
             return own_name, file
     raise EngineError(f"{name} is a path; give the name of an installed model")
+
+
+def _running(name: str) -> ServedModel | None:
+    """The model that a server runs under this name, where no file has it."""
+    if not names_a_server(name):
+        if entry_of(name) is not None:
+            return None
+        with suppress(ModelFileError):
+            if _chosen(name)[1].exists():
+                return None
+    return find_served(name)
 
 
 def _chosen(name: str) -> tuple[str, Path]:

@@ -1,4 +1,4 @@
-"""Which models there are, for `tabby-lsp models list`: installed, other programs', to be had."""
+"""Which models there are, for `tabby-lsp models list`: installed, running, to be had."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from tabby_lsp.models.catalog import entries, entry_of
 from tabby_lsp.models.cursor import ModelFileError
 from tabby_lsp.models.elsewhere import elsewhere
 from tabby_lsp.models.errors import in_units
-from tabby_lsp.models.families import NotForCompletion, fim_of
+from tabby_lsp.models.families import NotForCompletion
 from tabby_lsp.models.found import STARTER, installed
 from tabby_lsp.models.gguf import read_header
+from tabby_lsp.models.roles import use_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
-Place = Literal["installed", "elsewhere", "catalogue"]
+Place = Literal["installed", "served", "elsewhere", "catalogue"]
 
 _HEADINGS: dict[Place, str] = {
     "installed": "Installed (tabby-lsp models use NAME)",
+    "served": "Run by other programs just now (tabby-lsp models use NAME)",
     "elsewhere": "Of other programs on this machine (tabby-lsp models use NAME)",
     "catalogue": "To be had (tabby-lsp models pull NAME)",
 }
@@ -39,13 +41,13 @@ class Shelved(TypedDict):
     in_use: bool
 
 
-def shelf(model: str) -> list[Shelved]:
-    """Every model that can be named; `model` is the one of the settings."""
+def shelf(used: Collection[str]) -> list[Shelved]:
+    """Every model that can be named; `used` are those of the settings."""
     mine = installed(data_dir())
-    here = [_shelved(name, "installed", path, _source(name), model) for name, path in mine.items()]
+    here = [_shelved(name, "installed", path, _source(name), used) for name, path in mine.items()]
     known = {path.resolve() for path in mine.values()}
     others = [
-        _shelved(find.name, "elsewhere", find.path, find.program, model)
+        _shelved(find.name, "elsewhere", find.path, find.program, used)
         for find in elsewhere()
         if find.path.resolve() not in known
     ]
@@ -59,7 +61,7 @@ def shelf(model: str) -> list[Shelved]:
             licence=entry.licence,
             path="",
             source=entry.repository,
-            in_use=in_use(model, entry.name),
+            in_use=in_use(used, entry.name),
         )
         for entry in entries()
         if entry.name.lower() not in names
@@ -67,13 +69,13 @@ def shelf(model: str) -> list[Shelved]:
     return [*here, *others, *rest]
 
 
-def in_use(model: str, value: str) -> bool:
-    """Whether both are the same model; names are found in whatever case."""
-    return model == value or model.lower() == value.lower()
+def in_use(used: Collection[str], value: str) -> bool:
+    """Whether a model is one of those that are used; names are found in whatever case."""
+    return value.lower() in {model.lower() for model in used}
 
 
 def as_table(shelved: list[Shelved]) -> str:
-    """The list for people; `*` marks the model of the settings."""
+    """The list for people; `*` marks the models of the settings."""
     return "\n".join(_tables(shelved))
 
 
@@ -93,7 +95,7 @@ def _line(each: Shelved, width: int) -> str:
     return f"{mark} {each['name']:<{width}}  {each['role']:<10}  {size:>8}  {about}\n"
 
 
-def _shelved(name: str, place: Place, path: Path, source: str, model: str) -> Shelved:
+def _shelved(name: str, place: Place, path: Path, source: str, used: Collection[str]) -> Shelved:
     entry = entry_of(name) if place == "installed" else None
     return Shelved(
         name=name,
@@ -103,7 +105,7 @@ def _shelved(name: str, place: Place, path: Path, source: str, model: str) -> Sh
         licence="Apache-2.0" if name == STARTER else entry.licence if entry else "",
         path=str(path),
         source=source,
-        in_use=in_use(model, name if place == "installed" else str(path)),
+        in_use=in_use(used, name if place == "installed" else str(path)),
     )
 
 
@@ -115,9 +117,8 @@ def _source(name: str) -> str:
 def _role(path: Path) -> str:
     """What the file itself says."""
     try:
-        fim_of(read_header(path))
+        return use_of("", read_header(path))
     except NotForCompletion:
         return "no FIM"
     except ModelFileError:
         return "unusable"
-    return "completion"

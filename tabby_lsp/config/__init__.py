@@ -37,7 +37,7 @@ from tabby_lsp.config.settings import (
 from tabby_lsp.config.source import Problem, Resolved, Source
 from tabby_lsp.config.tabby import Repository, name_of, read_repositories, tabby_root
 from tabby_lsp.config.values import names_a_file
-from tabby_lsp.config.writing import NotWritten, write_setting
+from tabby_lsp.config.writing import KeyPath, NotWritten, write_settings
 
 __all__ = [
     "BUILT_IN_ENGINE",
@@ -48,6 +48,7 @@ __all__ = [
     "ContextSettings",
     "EngineSettings",
     "Key",
+    "KeyPath",
     "LocalSettings",
     "LogSettings",
     "NotWritten",
@@ -75,5 +76,5 @@ __all__ = [
     "state_dir",
     "tabby_root",
     "user_config_path",
-    "write_setting",
+    "write_settings",
 ]

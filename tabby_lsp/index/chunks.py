@@ -72,12 +72,6 @@ def chunks(text: str, language: str) -> tuple[Chunk, ...]:
     )
 
 
-def has_grammar(language: str) -> bool:
-    """Whether the language's grammar is installed and loads."""
-    known = BY_ID.get(language)
-    return bool(known and known.grammar and _grammar(known.grammar))
-
-
 def _spans(
     lines: Sequence[str], costs: Sequence[int], first: int, last: int
 ) -> list[tuple[int, int]]:

@@ -4,85 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from huggingface_hub import constants
 
-from tabby_lsp.cli import main
 from tabby_lsp.models import catalog
+from tests.commands.person import FIM_TOKENS, check_refused
 from tests.models.hub import Hub
 from tests.models.model_files import STARTER, write_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-FIM_TOKENS = ("a", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What came of a command."""
-
-    status: int
-    out: str
-    err: str
-
-
-class Person:
-    """Somebody at a terminal, with a home of their own."""
-
-    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.home = home
-        self.config = home / ".config/tabby-lsp/config.toml"
-        self.models = home / ".local/share/tabby-lsp/models"
-        self._capsys = capsys
-
-    def types(self, *arguments: str) -> Said:
-        self._capsys.readouterr()
-        try:
-            status = main(["models", *arguments])
-        except SystemExit as left:
-            status = int(str(left.code))
-        captured = self._capsys.readouterr()
-        return Said(status, captured.out, captured.err)
-
-    def list(self) -> dict[str, dict[str, Any]]:
-        said = self.types("list", "--json")
-        assert said.status == 0
-        return {each["name"]: each for each in json.loads(said.out)}
-
-    def puts(self, name: str, **about: Any) -> Path:
-        """A model file anywhere in the home folder."""
-        path = self.home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return write_model(path, **about)
+    from tests.commands.person import Person
 
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     with Hub() as hub:
         yield hub
-
-
-@pytest.fixture
-def person(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Person:
-    for variable in ("OLLAMA_MODELS", "LLAMA_CACHE", "HF_TOKEN", "TABBY_LSP_MODEL"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable, folder in {
-        "HOME": ".",
-        "XDG_CONFIG_HOME": ".config",
-        "XDG_DATA_HOME": ".local/share",
-        "XDG_CACHE_HOME": ".cache",
-    }.items():
-        monkeypatch.setenv(variable, str(tmp_path / folder))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / ".cache/huggingface/hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    return Person(tmp_path, capsys)
 
 
 @pytest.fixture
@@ -101,15 +43,6 @@ def offers(hub: Hub, person: Person, monkeypatch: pytest.MonkeyPatch) -> Iterato
     catalog.entries.cache_clear()
     yield entry
     catalog.entries.cache_clear()
-
-
-def check_refused(said: Said, *phrases: str) -> None:
-    """The last word on standard error is the command's, and 1."""
-    assert said.status == 1
-    assert said.out == ""
-    assert "\ntabby-lsp models: " in f"\n{said.err}"
-    assert [phrase for phrase in phrases if phrase not in said.err] == [], said.err
-    assert "Traceback" not in said.err
 
 
 def test_from_nothing_to_another_model(person: Person, offers: catalog.Entry) -> None:
@@ -197,6 +130,45 @@ def test_ollamas_names_can_be_used(person: Person) -> None:
     manifest.write_text(json.dumps({"layers": [layer]}))
     assert person.types("use", "coder:1b").status == 0
     assert person.config.read_text() == f'model = "{blob}"\n'
+
+
+def test_a_chat_model_has_its_own_setting(person: Person) -> None:
+    template = {"tokenizer.chat_template": "{{ messages[0].content }}"}
+    path = person.puts(".lmstudio/models/a/b/talker.gguf", metadata=template)
+    assert person.list()["talker"]["role"] == "chat"
+    said = person.types("use", "talker")
+    assert said.status == 0, said.err
+    assert f"chat.model = {path}" in said.out
+    assert person.config.read_text() == f'[chat]\nmodel = "{path}"\n'
+    models = person.list()
+    assert models["talker"]["in_use"]
+    assert models["starter"]["in_use"]
+
+
+def test_a_model_that_can_do_both_is_for_completing_unless_it_is_wanted_for_chat(
+    person: Person,
+) -> None:
+    template = {"tokenizer.chat_template": "{{ messages[0].content }}"}
+    path = person.puts("both.gguf", tokens=FIM_TOKENS, architecture="qwen2", metadata=template)
+    assert person.types("use", str(path)).status == 0
+    assert person.types("use", str(path), "--chat").status == 0
+    assert person.config.read_text() == f'model = "{path}"\n\n[chat]\nmodel = "{path}"\n'
+
+
+def test_a_model_without_a_template_is_not_for_chat(person: Person) -> None:
+    path = person.puts("coder.gguf", tokens=FIM_TOKENS, architecture="qwen2")
+    check_refused(person.types("use", str(path), "--chat"), "no chat template")
+    assert not person.config.exists()
+
+
+def test_a_chat_model_of_the_engine_here_takes_the_place_of_a_server(person: Person) -> None:
+    template = {"tokenizer.chat_template": "{{ messages[0].content }}"}
+    path = person.puts("talker.gguf", metadata=template)
+    person.config.parent.mkdir(parents=True)
+    person.config.write_text('[engines.gpu]\nkind = "ollama"\n[chat]\nengine = "gpu"\n')
+    said = person.types("use", str(path))
+    assert "chat.engine = local, was gpu" in said.out
+    assert f'[chat]\nmodel = "{path}"\nengine = "local"\n' in person.config.read_text()
 
 
 def test_one_name_in_two_places_is_asked_back(person: Person) -> None:
@@ -308,13 +280,13 @@ def test_what_is_left_of_a_pull_is_deleted_too(person: Person, offers: catalog.E
     check_refused(person.types("remove", "Tiny-Coder"), "is not installed")
 
 
-def test_a_chat_model_is_not_proposed_for_completion(
+def test_a_model_that_turns_texts_into_vectors_is_not_proposed_for_use(
     person: Person, offers: catalog.Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = person.home / "catalog.toml"
-    file.write_text(file.read_text().replace('"completion"', '"chat"'))
+    file.write_text(file.read_text().replace('"completion"', '"embedding"'))
     catalog.entries.cache_clear()
-    assert catalog.entries() == (replace(offers, role="chat"),)
+    assert catalog.entries() == (replace(offers, role="embedding"),)
     assert "Choose it with" not in person.types("pull", "Tiny-Coder").out
 
 

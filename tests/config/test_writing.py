@@ -1,4 +1,4 @@
-"""One setting is written into the user's file, and everything else in it stays as it is."""
+"""What is written into the user's file, and that everything else in it stays as it is."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabby_lsp.config import NotWritten, write_setting
-from tabby_lsp.config.writing import with_setting
+from tabby_lsp.config import NotWritten, write_settings
+from tabby_lsp.config.writing import with_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def check(before: str, after: str | None) -> None:
     """A file, and the same after `model` was set to "new"; None where it is left alone."""
-    assert with_setting(before, "model", "new") == after
+    assert with_settings(before, {("model",): "new"}) == after
 
 
 def test_a_file_that_is_empty() -> None:
@@ -111,7 +111,7 @@ def test_whatever_stands_there_only_the_setting_changes(
     lines: list[str], newline: str, mark: str, has_end: bool
 ) -> None:
     before = mark + newline.join(lines) + (newline if has_end else "")
-    after = with_setting(before, "model", "new")
+    after = with_settings(before, {("model",): "new"})
     if after is None:
         return
     assert after.startswith(mark)
@@ -125,11 +125,83 @@ def test_whatever_stands_there_only_the_setting_changes(
     ]
 
 
+# A setting of a table, and several at once.
+
+ENGINE = {("engine",): "o", ("engines", "o", "kind"): "ollama", ("engines", "o", "model"): "m"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", 'engine = "o"\n\n[engines.o]\nkind = "ollama"\nmodel = "m"\n'),
+        ("# Mine.\n\n[log]", '# Mine.\n\nengine = "o"\n\n[log]\n\n[engines.o]\nkind = "ollama"\n'
+         'model = "m"\n'),
+        ("[engines.o] # here\nurl = 'x'\n", 'engine = "o"\n\n[engines.o] # here\nkind = "ollama"\n'
+         "model = \"m\"\nurl = 'x'\n"),
+        ("engine = 'x'\n[ engines . \"o\" ]\nmodel = '' # why\n[log]\n",
+         'engine = "o"\n[ engines . "o" ]\nkind = "ollama"\nmodel = "m" # why\n[log]\n'),
+        ("engines.o.kind = 'a'\nengines.o.model = 'b'\n", None),
+        ("engines = {o = {}}\n", None),
+        ("[[engines.o]]\n", None),
+        ("[engines]\no = 5\n", None),
+        ("engine = 5\n", None),
+    ],
+)  # fmt: skip
+def test_an_engine_is_written_as_a_whole_or_not_at_all(before: str, after: str | None) -> None:
+    assert with_settings(before, ENGINE) == after
+
+
+def test_a_table_like_another_ones_is_another() -> None:
+    before = '[engines.oo]\nkind = "x"\n[other.engines.o]\nkind = "y"\n'
+    after = with_settings(before, ENGINE)
+    assert after is not None
+    assert tomllib.loads(after) == tomllib.loads(before) | {
+        "engine": "o",
+        "engines": {"oo": {"kind": "x"}, "o": {"kind": "ollama", "model": "m"}},
+    }
+    assert [line for line in before.splitlines() if line not in after.splitlines()] == []
+
+
+TABLES = st.sampled_from(
+    ["[engines.o]", "[engines]", "[engines.p] # o", "kind = 'a'", 'kind = "b" # why', "model = ''",
+     "x = 1", "# [engines.o]", 'y = """', '"""', "[a]", "engine = 'e'", "o.kind = 'c'", ""]
+)  # fmt: skip
+
+
+@given(st.lists(TABLES, max_size=10), NEWLINES)
+def test_whatever_stands_there_only_the_engine_changes(lines: list[str], newline: str) -> None:
+    before = newline.join(lines)
+    after = with_settings(before, ENGINE)
+    if after is None:
+        return
+    was, now = tomllib.loads(before), tomllib.loads(after)
+    table = now["engines"]["o"]
+    assert (now.pop("engine"), table.pop("kind"), table.pop("model")) == ("o", "ollama", "m")
+    was.pop("engine", None)
+    left = was.setdefault("engines", {}).setdefault("o", {})
+    left.pop("kind", None)
+    left.pop("model", None)
+    assert now == was
+    assert after.count("#") == before.count("#")
+
+
 @given(st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable()))
 def test_any_value_can_be_written(value: str) -> None:
-    after = with_setting("x = 1\n", "model", value)
+    after = with_settings("x = 1\n", {("model",): value})
     assert after is not None
     assert tomllib.loads(after) == {"model": value, "x": 1}
+
+
+def test_a_table_for_the_user_to_write_is_told_too(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("engines = {}\n")
+    with pytest.raises(NotWritten) as refused:
+        write_settings(path, ENGINE)
+    assert str(refused.value).endswith(
+        'above its first [section]: engine = "o"; and at its end:\n'
+        '[engines.o]\nkind = "ollama"\nmodel = "m"'
+    )
+    assert path.read_text() == "engines = {}\n"
 
 
 # The file itself.
@@ -137,7 +209,7 @@ def test_any_value_can_be_written(value: str) -> None:
 
 def test_a_file_is_made_with_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "not yet" / "config.toml"
-    write_setting(path, "model", "a")
+    write_settings(path, {("model",): "a"})
     assert path.read_bytes() == b'model = "a"\n'
 
 
@@ -148,7 +220,7 @@ def test_a_link_stays_a_link_and_rights_stay_rights(tmp_path: Path) -> None:
     own.chmod(0o600)
     link = tmp_path / "config.toml"
     link.symlink_to(own)
-    write_setting(link, "model", "a")
+    write_settings(link, {("model",): "a"})
     assert link.is_symlink()
     assert own.read_text() == 'model = "a"\n'
     assert stat.S_IMODE(own.stat().st_mode) == 0o600
@@ -162,7 +234,7 @@ def test_a_file_that_is_left_alone_is_answered_with_the_line(
     path = tmp_path / "config.toml"
     path.write_bytes(content)
     with pytest.raises(NotWritten, match=r'write this line into it.*: model = "a"$'):
-        write_setting(path, "model", "a")
+        write_settings(path, {("model",): "a"})
     assert path.read_bytes() == content
     assert os.listdir(tmp_path) == ["config.toml"]
 
@@ -170,4 +242,4 @@ def test_a_file_that_is_left_alone_is_answered_with_the_line(
 def test_a_folder_in_its_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "config.toml").mkdir()
     with pytest.raises(NotWritten, match="was not changed"):
-        write_setting(tmp_path / "config.toml", "model", "a")
+        write_settings(tmp_path / "config.toml", {("model",): "a"})

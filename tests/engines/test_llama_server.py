@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tabby_lsp.domain import EngineError, Segments, Timings
+from tabby_lsp.engines.remote.token_prompt import BYTE_LEVEL, SENTENCEPIECE
 from tests.engines.asking import SEGMENTS, answer, pieces, request, run
 from tests.engines.scripted_server import Asked, ScriptedServer, event, reply, stream
 
@@ -37,9 +38,16 @@ def spelled(tokens: list[int], vocabulary: dict[str, int]) -> str:
 
 
 def llama_server(
-    *said: dict[str, Any], vocabulary: dict[str, int], bos: tuple[int, ...] = (), n_ctx: int = 4096
+    *said: dict[str, Any],
+    vocabulary: dict[str, int],
+    bos: tuple[int, ...] = (),
+    n_ctx: int = 4096,
+    vocabulary_kind: int | None = None,
 ) -> Any:
-    """A llama-server whose tokenizer makes a token of each letter."""
+    """A llama-server whose tokenizer makes a token of each letter.
+
+    Of SentencePiece's kind it puts a blank before each text, as those do.
+    """
 
     def tokenize(body: dict[str, Any]) -> Iterable[bytes]:
         text = body["content"]
@@ -52,7 +60,8 @@ def llama_server(
         if body.get("add_special"):
             return reply({"tokens": list(bos)})
         assert body["parse_special"] is False
-        return reply({"tokens": list(map(ord, text))})
+        blank = " " if vocabulary_kind == SENTENCEPIECE else ""
+        return reply({"tokens": list(map(ord, blank + text))})
 
     def serve(asked: Asked) -> Iterable[bytes]:
         match asked.path:
@@ -60,6 +69,10 @@ def llama_server(
                 settings = {"n_ctx": n_ctx}
                 props = {"default_generation_settings": settings, "total_slots": 4}
                 return reply(props | {"model_path": "/models/qwen.gguf", "model_alias": ""})
+            case "/v1/models":
+                if vocabulary_kind is None:
+                    return reply({"error": {"code": 404, "message": "File Not Found"}}, 404)
+                return reply({"data": [{"id": "m", "meta": {"vocab_type": vocabulary_kind}}]})
             case "/tokenize":
                 return tokenize(asked.body)
         return stream(map(event, said))
@@ -194,7 +207,42 @@ def test_only_what_is_new_is_tokenized_again() -> None:
 
     with ScriptedServer(llama_server(*ANSWER, vocabulary=QWEN)) as server:
         # Greeting, suffix, path and prefix at first; then the prefix, and the question itself.
-        assert run(work, kind="llama-server", url=server.url) == [7, 2, 2]
+        assert run(work, kind="llama-server", url=server.url) == [8, 2, 2]
+
+
+def test_of_a_long_text_only_its_end_is_tokenized_again() -> None:
+    """Also where it is cut, which takes the tokens of several beginnings of it."""
+    above = "".join(f"name_{n} = {n}\nother\n" for n in range(500))
+
+    async def work(engine: RemoteEngine) -> list[list[int]]:
+        sizes = []
+        for typed in ("a", "a ", "a +"):
+            before = len(server.asked)
+            await pieces(engine, request(Segments(prefix=above + typed, suffix="\n", path="x.py")))
+            tokenized = [each for each in server.asked[before:] if each.path == "/tokenize"]
+            sizes.append([len(each.body["content"]) for each in tokenized])
+            prompts.append(server.bodies[-1]["prompt"])
+        return sizes
+
+    prompts: list[list[int]] = []
+    kind = llama_server(*ANSWER, vocabulary=QWEN, vocabulary_kind=BYTE_LEVEL)
+    with ScriptedServer(kind) as server:
+        _, *later = run(work, kind="llama-server", url=server.url)
+    assert [len(sizes) for sizes in later] == [1, 1]
+    assert max(size for sizes in later for size in sizes) < 500
+    with ScriptedServer(llama_server(*ANSWER, vocabulary=QWEN)) as server:
+        for typed, prompt in zip(("a", "a ", "a +"), prompts, strict=True):
+            asked = request(Segments(prefix=above + typed, suffix="\n", path="x.py"))
+            answer(asked, kind="llama-server", url=server.url)
+            assert asked_of(server)["prompt"] == prompt
+
+
+def test_the_blank_that_sentencepiece_puts_before_a_text_is_no_text() -> None:
+    kind = llama_server(*ANSWER, vocabulary=QWEN, vocabulary_kind=SENTENCEPIECE)
+    with ScriptedServer(kind) as server:
+        answer(request(Segments(prefix="ab", suffix="c")), kind="llama-server", url=server.url)
+        prompt = asked_of(server)["prompt"]
+    assert spelled(prompt, QWEN) == "<|fim_prefix|>ab<|fim_suffix|>c<|fim_middle|>"
 
 
 def test_a_prompt_has_room_in_the_servers_context() -> None:
@@ -203,6 +251,18 @@ def test_a_prompt_has_room_in_the_servers_context() -> None:
         answer(request(long), kind="llama-server", url=server.url)
         prompt = asked_of(server)["prompt"]
     assert 100 < len(prompt) <= 600 - 24
+
+
+def test_what_infill_gets_has_room_in_the_servers_context_too() -> None:
+    """The server itself cuts at its batch: 2048 tokens, though a slot may hold 1024."""
+    long = Segments(prefix="x = 1\n" * 3_000 + "y", suffix="y = 2\n" * 3_000, path="x.py")
+    with ScriptedServer(llama_server(*ANSWER, vocabulary=STARCODER, n_ctx=1024)) as server:
+        answer(request(long), kind="llama-server", url=server.url)
+        asked = asked_of(server)
+    n_prefix, n_suffix = len(asked["input_prefix"]), len(asked["input_suffix"])
+    assert 500 <= n_suffix < n_prefix
+    assert 1_500 < n_prefix + n_suffix <= 2 * (1_024 - 24)
+    assert asked["prompt"] == "y"
 
 
 @pytest.mark.parametrize("tokens", [None, 5, ["a"], [1.5], [True], {"0": 1}])

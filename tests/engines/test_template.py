@@ -8,7 +8,7 @@ import pytest
 
 from tabby_lsp.domain import ChatMessage, EngineError
 from tabby_lsp.engines.history import in_turns
-from tabby_lsp.engines.llama.template import MAX_QUESTIONS, TEMPLATE_KEY, learn
+from tabby_lsp.engines.llama.template import MAX_QUESTIONS, learn
 from tabby_lsp.models.gguf import Header
 from tests.models.chat_model import CHATML
 
@@ -59,10 +59,11 @@ SYSTEM, ASK, SAY = "system", "user", "assistant"
 
 
 def header(template: str | None) -> Header:
+    metadata = {"tokenizer.chat_template": template} if template else {}
     return Header(
         path=Path("model.gguf"),
         size_bytes=1,
-        metadata={"general.name": "model"} | ({TEMPLATE_KEY: template} if template else {}),
+        metadata={"general.name": "model", **metadata},
         special_tokens={},
         n_vocab=1,
         n_tensors=1,

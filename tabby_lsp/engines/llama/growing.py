@@ -23,7 +23,10 @@ _KEY_CHARS = 256
 
 
 class GrowingTokenizer:
-    """Remembers the tokens of what texts began with; lives as long as the vocabulary."""
+    """Remembers the tokens of what texts began with; lives as long as the vocabulary.
+
+    Where `tokenize` raises, what is remembered stays.
+    """
 
     def __init__(self, tokenize: Callable[[str], list[int]]) -> None:
         self._tokenize = tokenize
@@ -31,7 +34,7 @@ class GrowingTokenizer:
 
     def __call__(self, text: str) -> list[int]:
         key = text[:_KEY_CHARS]
-        beginning, tokens = self._beginnings.pop(key, ("", []))
+        beginning, tokens = self._beginnings.get(key, ("", []))
         if not text.startswith(beginning):
             beginning, tokens = "", []
         cut = self._last_cut(text, len(beginning))
@@ -40,6 +43,7 @@ class GrowingTokenizer:
             beginning = text[:cut]
         if beginning:
             self._beginnings[key] = (beginning, tokens)
+            self._beginnings.move_to_end(key)
             if len(self._beginnings) > _MAX_TEXTS:
                 self._beginnings.popitem(last=False)
         return tokens + self._tokenize(text[len(beginning) :])

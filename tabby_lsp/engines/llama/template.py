@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import ChatMessage, EngineError
+from tabby_lsp.models.roles import template_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     Tokenize = Callable[[str], list[int]]
 
-TEMPLATE_KEY = "tokenizer.chat_template"
 # Questions of the user; a longer conversation is cropped in its middle, as one is that does not
 # fit.
 MAX_QUESTIONS = 24
@@ -88,17 +88,6 @@ class ChatTemplate:
             content = message.content.strip() if frame.strips else message.content
             tokens += [*plain(content), *controls(literal)]
         return tokens
-
-
-def template_of(header: Header) -> str:
-    """The template in a model's file; raises EngineError where there is none."""
-    template = header.text(TEMPLATE_KEY)
-    if not template:
-        raise EngineError(
-            f"{header.path} ({header.name}) is not for chat: it has no chat template; "
-            "`tabby-lsp models list` shows models that have one."
-        )
-    return template
 
 
 def learn(header: Header, bos: str, eos: str) -> ChatTemplate:

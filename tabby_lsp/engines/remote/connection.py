@@ -98,9 +98,7 @@ class Connection:
         Ends with `DONE` where the server says so; closing the generator closes the connection.
         Raises Fault.
         """
-        sent = (
-            b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        )
+        sent = b"" if body is None else _compact(body)
         response = await self._send(method, path, sent, deadline_s)
         try:
             if response.status_code != 200:
@@ -233,6 +231,11 @@ class Connection:
 
     def _quotable(self, body: object, asked: object) -> str:
         return faults.quotable(_word(body), self._api_key, "\n".join(_texts(asked)))
+
+
+def _compact(body: object) -> bytes:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
 
 
 def _is_encoded(response: httpx2.Response) -> bool:

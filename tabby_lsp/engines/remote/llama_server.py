@@ -22,7 +22,7 @@ from tabby_lsp.engines.remote.dialect import (
     number_at,
     text_at,
 )
-from tabby_lsp.engines.remote.text_prompt import DEFAULT_N_CTX, without_controls
+from tabby_lsp.engines.remote.text_prompt import DEFAULT_N_CTX, Halves, cut, without_controls
 from tabby_lsp.engines.remote.token_prompt import RemoteTokenizer
 from tabby_lsp.models.families import family_of_tokens, fim_of_family, needed_tokens
 from tabby_lsp.models.fim_table import FAMILIES
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tabby_lsp.models.fim_table import FimFamily
 
 URL = "http://127.0.0.1:8080"
+# In dense code; with the settings' defaults it cuts nothing from a context of 4096 on.
+_FEW_CHARS_PER_TOKEN = 2
 
 
 class LlamaServerDialect:
@@ -58,7 +60,8 @@ class LlamaServerDialect:
         # A slot of our own: with the server's choice, a request that comes before the one that it
         # replaces has let go of its slot would go to another one and read everything again.
         self._slot = os.getpid() % max(1, count_at(props, "total_slots"))
-        self._tokenizer = RemoteTokenizer(self._connection, self._model)
+        vocabulary = await self._vocabulary(deadline_s)
+        self._tokenizer = RemoteTokenizer(self._connection, self._model, vocabulary)
         self._fim = await self._find_fim(deadline_s)
         return self._model or model_name(props) or "llama-server"
 
@@ -112,16 +115,29 @@ class LlamaServerDialect:
         everything again. It does read control tokens in `prompt`, though, and in no other field.
         """
         segments = _unix(request.segments)
-        line_start = segments.prefix.rfind("\n") + 1
-        above, line = segments.prefix[:line_start], segments.prefix[line_start:]
+        # The server cuts at the size of its batch, which may be more than its context.
+        max_chars = max(0, self._n_ctx - request.max_tokens) * _FEW_CHARS_PER_TOKEN
+        halves = cut(Halves(segments.prefix, segments.suffix), max_chars)
+        line_start = halves.prefix.rfind("\n") + 1
+        above, line = halves.prefix[:line_start], halves.prefix[line_start:]
         if without_controls(line, None) != line:
-            above, line = segments.prefix, ""
+            above, line = halves.prefix, ""
         return {
             "input_prefix": above,
             "prompt": line,
-            "input_suffix": segments.suffix,
+            "input_suffix": halves.suffix,
             "input_extra": [{"filename": s.path, "text": s.text} for s in segments.snippets],
         }
+
+    async def _vocabulary(self, deadline_s: float) -> int:
+        """Which kind the model has, by llama.cpp's number; 0 where the server does not say."""
+        try:
+            listing = await self._connection.fetch("GET", "/v1/models", None, deadline_s)
+        except faults.Fault as fault:
+            if fault.kind != "place":
+                raise
+            return 0
+        return count_at(listing, "data", 0, "meta", "vocab_type")
 
     async def _find_fim(self, deadline_s: float) -> Fim | None:
         """How to ask the model token by token; None where `/infill` knows it better."""

@@ -65,12 +65,17 @@ def render_halves(segments: Segments, n_room: int) -> Halves:
     As Tabby's server writes snippets. A suffix is never empty: servers would take the request for
     one without a middle, and Ollama for a message in a chat.
     """
-    max_chars = n_room * _CHARS_PER_TOKEN
     harmless = _harmless(segments, None)
-    suffix = _unix(harmless.suffix)[: int(max_chars * _SUFFIX_SHARE)] or "\n"
     comments = _comments(harmless)
-    prefix = _end_of(_unix(harmless.prefix), max_chars - len(suffix) - len(comments))
-    return Halves(comments + prefix, suffix)
+    max_chars = max(0, n_room * _CHARS_PER_TOKEN - len(comments))
+    halves = cut(Halves(_unix(harmless.prefix), _unix(harmless.suffix)), max_chars)
+    return Halves(comments + halves.prefix, halves.suffix or "\n")
+
+
+def cut(halves: Halves, max_chars: int) -> Halves:
+    """What is nearest to the cursor, so long that it stays the same while somebody types."""
+    suffix = halves.suffix[: int(max_chars * _SUFFIX_SHARE)]
+    return Halves(_end_of(halves.prefix, max_chars - len(suffix)), suffix)
 
 
 def without_controls(text: str, family: FimFamily | None) -> str:

@@ -1,12 +1,14 @@
 """Prompts of token ids for a llama-server, whose own tokenizer makes tokens of the texts.
 
-Invariant: the user's text is tokenized with `parse_special` off.
+Invariant: the user's text is tokenized with `parse_special` off, into the very tokens that the
+built-in engine would make of it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.layout import render
 from tabby_lsp.engines.remote import faults
 from tabby_lsp.engines.remote.dialect import count_at, dig, text_at
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from tabby_lsp.domain import Segments
     from tabby_lsp.engines.remote.connection import Connection
     from tabby_lsp.models.families import Fim
+
+# The kinds of vocabularies as llama.cpp counts them: 0 is none, here also one that is not told.
+SENTENCEPIECE, BYTE_LEVEL = 1, 2
 
 # The suffix, the path and the snippets stay the same from key to key; the prefix does not.
 _N_TEXTS_KEPT = 256
@@ -29,10 +34,16 @@ class _Unknown(Exception):
 class RemoteTokenizer:
     """Remembers the tokens of the last texts; lives as long as the server's model."""
 
-    def __init__(self, connection: Connection, model: str) -> None:
+    def __init__(self, connection: Connection, model: str, vocabulary: int = 0) -> None:
         self._connection = connection
         self._model = model
         self._known: dict[str, list[int]] = {}
+        is_growing = vocabulary == BYTE_LEVEL
+        self._tokenize = GrowingTokenizer(self._tokens) if is_growing else self._tokens
+        # SentencePiece vocabularies put a blank before every text; behind a line end it can be told
+        # from the text's own.
+        self._before = "\n" if vocabulary == SENTENCEPIECE else ""
+        self._n_before = 0
 
     async def render(
         self, segments: Segments, fim: Fim, n_room: int, deadline_s: float
@@ -41,15 +52,19 @@ class RemoteTokenizer:
 
         The layout is pure, so it is tried until it meets no text that it would have to ask for.
         """
+        if self._before and not self._n_before:
+            answer = await self._ask(deadline_s, content=self._before, parse_special=False)
+            self._n_before = len(self._ids(answer))
         while len(self._known) > _N_TEXTS_KEPT:
             del self._known[next(iter(self._known))]
         while True:
             try:
-                return render(segments, fim, self._tokens, n_room)
+                return render(segments, fim, self._tokenize, n_room)
             except _Unknown as unknown:
                 (text,) = unknown.args
-                answer = await self._ask(deadline_s, content=text, parse_special=False)
-                self._known[text] = self._ids(answer)
+                content = self._before + text
+                answer = await self._ask(deadline_s, content=content, parse_special=False)
+                self._known[text] = self._ids(answer)[self._n_before :]
 
     async def control_ids(self, texts: Iterable[str], deadline_s: float) -> dict[str, int]:
         """Those of the texts that are one token to the model, with its number."""
