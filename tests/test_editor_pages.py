@@ -60,6 +60,10 @@ def test_sublimes_settings_are_ours() -> None:
     check_settings(json.loads(blocks("sublime.md", "json")[1])["initializationOptions"])
 
 
+def test_vscodes_settings_are_ours() -> None:
+    check_settings(json.loads(blocks("vscode.md", "json")[0]))
+
+
 def test_kakounes_servers_are_toml() -> None:
     (block,) = blocks("kakoune.md", "kak")
     servers = re.search(r"lsp_servers %\{(.*?)\n    \}", block, re.DOTALL)

@@ -3,6 +3,7 @@
 Invariant: environment variables and settings files are read here and nowhere else.
 """
 
+from tabby_lsp.config.contribution import vscode_configuration
 from tabby_lsp.config.credentials import api_key_of
 from tabby_lsp.config.directories import (
     data_dir,
@@ -76,5 +77,6 @@ __all__ = [
     "state_dir",
     "tabby_root",
     "user_config_path",
+    "vscode_configuration",
     "write_settings",
 ]
