@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-emacs check fix bench bench-peers docs clean
+.PHONY: help setup demo test test-emacs vscode check-vscode test-vscode check fix bench bench-peers docs clean
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -27,11 +27,21 @@ test-emacs: .venv/.has-test ## complete in the real Emacs; needs one with eglot 
 		echo "Missing: Emacs 29 or newer, or an older one with the package eglot."; exit 1; }
 	@$(BIN)/python -m pytest tests/e2e/emacs/check_eglot.py
 
+# Apart, for the same reason; Node comes along, so these ask for nothing but Python.
+vscode: ## pack the VSCode extension into build/vscode/
+	@$(call make_vscode,pack)
+
+check-vscode: ## type-check, test and pack the VSCode extension
+	@$(call make_vscode,check)
+
+test-vscode: .venv/.has-test ## use it in a real VSCode; needs Chromium, and fetches 800 MB
+	@$(BIN)/python .ci/make_vscode.py test
+
 check: .venv/.has-test ## formatting, lint and types; changes nothing
 	@$(BIN)/ruff format --quiet --check . || { echo "Not formatted; make fix does it."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/mypy .ci/make_venv.py
+	@$(BIN)/mypy .ci/make_venv.py .ci/make_vscode.py
 
 fix: .venv/.has-test ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix .
@@ -51,7 +61,7 @@ docs: .venv/.has-test ## write the pages that come from the code
 	@$(WRITE_DOCS) >/dev/null || $(WRITE_DOCS)
 
 clean: ## remove what make has made here (the next set-up compiles llama.cpp again)
-	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv build dist editors/vscode/node_modules editors/vscode/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # .ci/make_venv.py picks the Python of .venv itself, or takes the one of `make PYTHON=python3.12 setup`.
@@ -66,7 +76,10 @@ ANY_PYTHON = $(shell command -v python3 || command -v python || command -v "$(PY
 	@$(call make_venv,local$(comma)test)
 
 comma := ,
-define make_venv
+make_venv = $(with_python) .ci/make_venv.py $(1)
+make_vscode = $(with_python) .ci/make_vscode.py $(1)
+
+define with_python
 test -n "$(ANY_PYTHON)" || { \
 	echo "Missing: Python 3.11 or newer. Get it with"; \
 	echo "  Debian, Ubuntu  apt-get install python3 python3-venv"; \
@@ -74,5 +87,5 @@ test -n "$(ANY_PYTHON)" || { \
 	echo "  macOS           brew install python@3.13"; \
 	echo "  Windows         winget install Python.Python.3.13"; \
 	exit 1; }; \
-"$(ANY_PYTHON)" .ci/make_venv.py $(1)
+"$(ANY_PYTHON)"
 endef
