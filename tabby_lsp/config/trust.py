@@ -25,7 +25,8 @@ def is_forbidden(key: Key, value: object) -> bool:
     """Whether a client may not give `key` this value."""
     if not key.about.from_client:
         return True
-    return key.about.is_path and isinstance(value, str) and names_a_file(value)
+    is_given = isinstance(value, str) and value != ""
+    return key.about.is_path and is_given and names_a_file(str(value))
 
 
 def refusal(entry: Entry, key: Key, file: str) -> str:

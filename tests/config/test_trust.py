@@ -113,6 +113,11 @@ def test_a_plain_name_is_taken(model: str) -> None:
     assert (result.settings.model, result.problems) == (model, ())
 
 
+def test_an_editor_may_say_that_there_is_no_chat_model() -> None:
+    result = opened({"chat": {"model": ""}}, '[chat]\nmodel = "talker"')
+    assert (result.settings.chat.model, result.problems) == ("", ())
+
+
 def test_an_engine_from_a_client_is_local_or_the_users_own() -> None:
     toml = 'engine = "mine"\n[engines.mine]\nkind = "scripted"\nfile = "/f"'
     assert opened({"engine": "local"}, toml).settings.engine == "local"
