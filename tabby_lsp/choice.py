@@ -86,4 +86,6 @@ def _own_engine(name: str, engine: EngineSettings) -> Engine:
 def _own_chat_engine(name: str, engine: EngineSettings) -> ChatEngine:
     if engine.kind not in REMOTE_KINDS:
         return ScriptedEngine(read_script(Path(engine.file)))
-    raise EngineError(f"The engine {name} does not chat.")
+    from tabby_lsp.engines.remote.engine import remote_chat_engine
+
+    return remote_chat_engine(name, engine, api_key_of(engine))

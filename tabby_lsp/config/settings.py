@@ -57,8 +57,8 @@ class EngineSettings:
 
     kind: Literal["openai", "llama-server", "ollama", "tabby", "scripted"] = field(
         metadata=about(
-            '`"openai"` is any server with `/v1/completions`, such as vLLM; `"scripted"` gives the '
-            "answers that its file holds, for bug reports."
+            '`"openai"` is any server with `/v1/completions` or `/v1/chat/completions`, such as '
+            'vLLM; `"scripted"` gives the answers that its file holds, for bug reports.'
         )
     )
     url: str = setting(
@@ -102,7 +102,8 @@ class EngineSettings:
     )
     timeout_ms: int = setting(
         10_000,
-        "How long an answer may take from the question to its end.",
+        "How long a completion may take from the question to its end; in a chat, how long the "
+        "first word may take, and each further one.",
         unit="milliseconds",
         minimum=100,
         maximum=300_000,

@@ -187,3 +187,20 @@ def openai_answer(*texts: str, model: str = "m") -> Answer:
         return stream([*map(said, texts), said("", "stop"), DONE])
 
     return answer
+
+
+def delta(text: object, finish: str | None = None, **more: object) -> bytes:
+    """One event of OpenAI's chat."""
+    choice = {"index": 0, "delta": {"content": text} | more, "finish_reason": finish}
+    return event({"choices": [choice]})
+
+
+def chat_answer(*texts: str, model: str = "m", owner: str = "") -> Answer:
+    """A server that has one model and says this in every chat."""
+
+    def answer(asked: Asked) -> Iterable[bytes]:
+        if asked.path.endswith("/models"):
+            return reply({"object": "list", "data": [{"id": model, "owned_by": owner}]})
+        return stream([delta("", role="assistant"), *map(delta, texts), delta(None, "stop"), DONE])
+
+    return answer

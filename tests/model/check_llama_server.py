@@ -15,15 +15,17 @@ import pytest
 from benchmarks.peers.real_server import KEY, RealServer, until
 from tabby_lsp.cli import main
 from tabby_lsp.config import EngineSettings, read_user_file, resolve
-from tabby_lsp.domain import EngineError, Segments
+from tabby_lsp.domain import ChatMessage, ChatRequest, EngineError, Piece, Sampling, Segments
 from tabby_lsp.engines.llama.binding import Model
 from tabby_lsp.engines.llama.layout import render
 from tabby_lsp.engines.remote import running
-from tabby_lsp.engines.remote.engine import RemoteEngine, remote_engine
+from tabby_lsp.engines.remote.deadline import Deadline
+from tabby_lsp.engines.remote.engine import RemoteEngine, remote_chat_engine, remote_engine
 from tabby_lsp.engines.remote.served import ServedModel, served_models
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.gguf import read_header
 from tests.model.starter import PATH, SOURCE, answer, request, run
+from tests.models.chat_model import write_chat_model
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -111,9 +113,9 @@ def test_prompts_are_token_for_token_those_of_the_built_in_engine(server: RealSe
         await engine.load()
         dialect: LlamaServerDialect = engine._dialect  # type: ignore[assignment]
         assert dialect._fim is not None
-        deadline_s = asyncio.get_running_loop().time() + 60
+        deadline = Deadline(60)
         return [
-            await dialect._tokenizer.render(segments(each), dialect._fim, 900, deadline_s)
+            await dialect._tokenizer.render(segments(each), dialect._fim, 900, deadline)
             for each in texts
         ]
 
@@ -276,3 +278,88 @@ def test_a_server_that_is_stopped_is_away_and_back_when_it_starts_again() -> Non
     with RealServer(PATH, "--ctx-size", str(N_CTX)) as restarted:
         said = remotely(restarted, BY_TOKENS, work)
     assert said == [" = height", "ready", "away", " = height", "ready"]
+
+
+# In a chat: the starter with a chat template, whose words mean nothing.
+
+EVERY_CHAT = pytest.mark.parametrize(
+    "way", [{"kind": "llama-server"}, {"kind": "openai", "n_ctx": N_CTX}], ids=str
+)
+QUESTION = ChatMessage("user", "def area(self, width, height):\n    return width")
+
+
+@pytest.fixture(scope="module")
+def chat_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    model = write_chat_model(tmp_path_factory.mktemp("chat") / "chat.gguf")
+    flags = ("--parallel", "1", "--ctx-size", str(N_CTX), "--threads", "1")
+    with RealServer(model, *flags) as server:
+        yield server
+
+
+def said(server: RealServer, way: dict[str, Any], *requests: ChatRequest) -> list[list[Piece]]:
+    """All the pieces of each answer, one after the other."""
+
+    async def with_engine() -> list[list[Piece]]:
+        settings = EngineSettings(url=server.url, **way)
+        engine = remote_chat_engine("here", settings, KEY)
+        answers = []
+        for asked in requests:
+            async with aclosing(engine.chat(asked)) as pieces:
+                answers.append([piece async for piece in pieces])
+        await engine.close()
+        return answers
+
+    return asyncio.run(with_engine())
+
+
+@EVERY_CHAT
+def test_a_chat_streams_and_what_was_read_is_not_read_again(
+    chat_server: RealServer, way: dict[str, Any]
+) -> None:
+    first = ChatRequest(messages=(QUESTION,), max_tokens=30)
+    said_then = "".join(piece.text for piece in said(chat_server, way, first)[0])
+    talk = (QUESTION, ChatMessage("assistant", said_then), ChatMessage("user", "Why?"))
+    (pieces,) = said(chat_server, way, ChatRequest(messages=talk, max_tokens=30))
+    timings = pieces[-1].timings
+    assert said_then.strip()
+    assert len(pieces) > 10
+    assert pieces[-1].finish == "length"
+    assert timings.n_generated_tokens == 30
+    assert timings.n_reused_tokens > 10
+    assert timings.n_prompt_tokens == timings.n_reused_tokens + timings.n_evaluated_tokens
+
+
+@EVERY_CHAT
+def test_a_conversation_that_is_too_long_is_cropped_before_it_is_refused(
+    chat_server: RealServer, way: dict[str, Any]
+) -> None:
+    (pieces,) = said(
+        chat_server, way, ChatRequest(messages=(ChatMessage("user", SOURCE),), max_tokens=20)
+    )
+    assert N_CTX // 2 < pieces[-1].timings.n_prompt_tokens < N_CTX - 20
+
+
+def test_an_answer_keeps_to_a_grammar(chat_server: RealServer) -> None:
+    way = {"kind": "llama-server"}
+    sampling = Sampling(temperature=1.0, seed=1, grammar='root ::= "yes" | "no"')
+    (pieces,) = said(
+        chat_server, way, ChatRequest(messages=(QUESTION,), max_tokens=20, sampling=sampling)
+    )
+    assert "".join(piece.text for piece in pieces) in ("yes", "no")
+
+
+@EVERY_CHAT
+def test_leaving_a_chat_makes_the_server_idle(chat_server: RealServer, way: dict[str, Any]) -> None:
+    async def with_engine() -> None:
+        engine = remote_chat_engine("here", EngineSettings(url=chat_server.url, **way), KEY)
+        asked = ChatRequest(messages=(QUESTION,), max_tokens=900)
+        async with aclosing(engine.chat(asked)) as pieces:
+            async for piece in pieces:
+                if piece.text:
+                    break
+        await asyncio.to_thread(until, chat_server.is_idle, "the server to stop")
+        await engine.close()
+
+    before = chat_server.n_predicted()
+    asyncio.run(with_engine())
+    assert chat_server.n_predicted() - before < 900

@@ -1,8 +1,9 @@
-"""A real server with OpenAI's completions, llama-cpp-python's own, runs the starter for us."""
+"""A real server with OpenAI's completions and chat, llama-cpp-python's, runs the starter for us."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -14,8 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tabby_lsp.config import EngineSettings
-from tabby_lsp.domain import EngineError
-from tabby_lsp.engines.remote.engine import RemoteEngine, remote_engine
+from tabby_lsp.domain import ChatMessage, ChatRequest, EngineError, Piece
+from tabby_lsp.engines.remote.engine import (
+    RemoteChatEngine,
+    RemoteEngine,
+    remote_chat_engine,
+    remote_engine,
+)
 from tests.model.starter import PATH, SOURCE, answer, request, run
 
 if TYPE_CHECKING:
@@ -31,7 +37,8 @@ def url() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(PATH), "--port", str(port),
-               "--n_ctx", "1024", "--api_key", KEY, "--model_alias", "starter"]  # fmt: skip
+               "--n_ctx", "1024", "--api_key", KEY, "--model_alias", "starter",
+               "--chat_format", "alpaca"]  # fmt: skip
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent) as server:
         try:
@@ -135,3 +142,94 @@ def test_closing_the_connection_makes_it_stop(url: str) -> None:
         return time.perf_counter() - started_s
 
     assert remotely(url, work) < 5
+
+
+# In a chat. What the starter says there means nothing, and after ChatML's tokens, which it does not
+# know, it says nothing at all; everything else about it is real.
+
+TALK = (ChatMessage("system", "You write Python."), ChatMessage("user", "def area(self):"))
+
+
+def in_a_chat(
+    url: str,
+    work: Callable[[RemoteChatEngine], Awaitable[Any]],
+    key: str = KEY,
+    n_ctx: int = 1_024,
+) -> Any:
+    async def with_engine() -> Any:
+        settings = EngineSettings(kind="openai", url=url, n_ctx=n_ctx)
+        engine = remote_chat_engine("here", settings, key)
+        try:
+            return await work(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(with_engine())
+
+
+async def said(engine: RemoteChatEngine, *talk: ChatMessage, max_tokens: int = 40) -> list[Piece]:
+    asked = ChatRequest(messages=talk or TALK, max_tokens=max_tokens)
+    async with aclosing(engine.chat(asked)) as pieces:
+        return [piece async for piece in pieces]
+
+
+def test_a_chat_streams_what_the_server_says_in_one_piece_to_others(url: str) -> None:
+    messages = [{"role": each.role, "content": each.content} for each in TALK]
+    body = {"model": "starter", "messages": messages, "max_tokens": 40, "temperature": 0}
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    asked = urllib.request.Request(
+        f"{url}/v1/chat/completions", json.dumps(body).encode(), headers=headers
+    )
+    with urllib.request.urlopen(asked, timeout=60) as response:
+        choice = json.load(response)["choices"][0]
+
+    pieces = in_a_chat(url, said)
+    assert "".join(piece.text for piece in pieces) == choice["message"]["content"]
+    assert pieces[-1].finish == choice["finish_reason"]
+    assert len(pieces) > 5
+
+
+def test_a_long_conversation_is_cropped_to_what_the_server_holds(url: str) -> None:
+    """The count of tokens is on the safe side, also for a vocabulary as small as the starter's."""
+    code = ChatMessage("user", SOURCE * 3)
+    for talk in ((code,), (code, ChatMessage("assistant", SOURCE), code)):
+
+        async def work(engine: RemoteChatEngine, talk: tuple[ChatMessage, ...] = talk) -> str:
+            return (await said(engine, *talk))[-1].finish
+
+        assert in_a_chat(url, work) in ("stop", "length")
+
+
+def test_a_conversation_that_is_too_long_is_said_with_the_remedy(url: str) -> None:
+    async def work(engine: RemoteChatEngine) -> str:
+        with pytest.raises(EngineError):
+            await said(engine, ChatMessage("user", SOURCE * 3))
+        return engine.status.message
+
+    assert "a smaller `n_ctx`" in in_a_chat(url, work, n_ctx=8_192)
+
+
+def test_a_wrong_key_is_said_in_a_chat_too(url: str) -> None:
+    async def work(engine: RemoteChatEngine) -> str:
+        with pytest.raises(EngineError):
+            await said(engine)
+        return engine.status.message
+
+    message = in_a_chat(url, work, key="sk-wrong-77e1")
+    assert "(401: Invalid API key): the key is not the right one" in message
+
+
+def test_leaving_a_chat_makes_the_server_stop(url: str) -> None:
+    """The next question need not wait for an answer that nobody wants."""
+
+    async def work(engine: RemoteChatEngine) -> float:
+        asked = ChatRequest(messages=TALK, max_tokens=900)
+        async with aclosing(engine.chat(asked)) as pieces:
+            async for piece in pieces:
+                if piece.text:
+                    break
+        started_s = time.perf_counter()
+        await said(engine, max_tokens=2)
+        return time.perf_counter() - started_s
+
+    assert in_a_chat(url, work) < 5

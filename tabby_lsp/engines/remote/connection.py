@@ -24,6 +24,7 @@ from tabby_lsp.engines.remote import faults
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
+    from tabby_lsp.engines.remote.deadline import Deadline
     from tabby_lsp.engines.remote.faults import Fault, Place
 
 # Lists of models and the last line of an Ollama answer, which holds every token of the context.
@@ -47,7 +48,7 @@ _WHY_AWAY: Mapping[type[BaseException], str] = {
 
 
 class Connection:
-    """Speaks with one server; lives until `close`. All deadlines are times of the event loop."""
+    """Speaks with one server; lives until `close`."""
 
     def __init__(self, place: Place, api_key: str, connect_timeout_s: float) -> None:
         self.place = place
@@ -70,14 +71,14 @@ class Connection:
         )
 
     async def fetch(
-        self, method: str, path: str, body: object, deadline_s: float, *, model: str = ""
+        self, method: str, path: str, body: object, deadline: Deadline, *, model: str = ""
     ) -> object:
         """The one JSON value that is answered; raises Fault.
 
         `model` is for the message of a 404.
         """
         async with aclosing(
-            self.events(method, path, body, deadline_s, _MAX_JSON_BYTES, model=model)
+            self.events(method, path, body, deadline, _MAX_JSON_BYTES, model=model)
         ) as values:
             async for value in values:
                 return value
@@ -88,7 +89,7 @@ class Connection:
         method: str,
         path: str,
         body: object,
-        deadline_s: float,
+        deadline: Deadline,
         max_bytes: int,
         *,
         model: str = "",
@@ -99,17 +100,17 @@ class Connection:
         Raises Fault.
         """
         sent = b"" if body is None else _compact(body)
-        response = await self._send(method, path, sent, deadline_s)
+        response = await self._send(method, path, sent, deadline)
         try:
             if response.status_code != 200:
-                raise await self._refusal(response, body, deadline_s, model)
+                raise await self._refusal(response, body, deadline, model)
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind not in (_EVENTS, _JSON, *_JSON_LINES) or _is_encoded(response):
                 raise faults.strange(self.place, f"{faults.quoted(kind) if kind else 'no type'}")
             if kind == _JSON:
-                yield self._value(await self._whole(response, deadline_s, max_bytes), body)
+                yield self._value(await self._whole(response, deadline, max_bytes), body)
                 return
-            async with aclosing(self._lines(response, deadline_s, max_bytes)) as lines:
+            async with aclosing(self._lines(response, deadline, max_bytes)) as lines:
                 async for line in lines:
                     if kind == _EVENTS and not line.startswith(b"data:"):
                         continue
@@ -126,7 +127,7 @@ class Connection:
         await self._client.aclose()
 
     async def _send(
-        self, method: str, path: str, body: bytes, deadline_s: float
+        self, method: str, path: str, body: bytes, deadline: Deadline
     ) -> httpx2.Response:
         """The response as soon as its headers are there.
 
@@ -140,7 +141,7 @@ class Connection:
             )
             with self._faults():
                 try:
-                    async with asyncio.timeout_at(deadline_s):
+                    async with asyncio.timeout_at(deadline.at_s):
                         return await self._client.send(request, stream=True)
                 except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
                     if is_last:
@@ -148,12 +149,12 @@ class Connection:
         raise AssertionError("the second try returns or raises")
 
     async def _refusal(
-        self, response: httpx2.Response, asked: object, deadline_s: float, model: str
+        self, response: httpx2.Response, asked: object, deadline: Deadline, model: str
     ) -> Fault:
         if 300 <= response.status_code < 400:
             return faults.redirected(self.place)
         try:
-            body = json.loads(await self._whole(response, deadline_s, _MAX_ERROR_BYTES))
+            body = json.loads(await self._whole(response, deadline, _MAX_ERROR_BYTES))
         except (ValueError, RecursionError, faults.Fault):
             body = None  # Its status says enough.
         said = self._quotable(body, asked)
@@ -162,18 +163,18 @@ class Connection:
             self.place, response.status_code, said, model=model, retry_after_s=retry_after_s
         )
 
-    async def _whole(self, response: httpx2.Response, deadline_s: float, max_bytes: int) -> bytes:
+    async def _whole(self, response: httpx2.Response, deadline: Deadline, max_bytes: int) -> bytes:
         parts = []
-        async with aclosing(self._chunks(response, deadline_s, max_bytes)) as chunks:
+        async with aclosing(self._chunks(response, deadline, max_bytes)) as chunks:
             async for chunk in chunks:
                 parts.append(chunk)
         return b"".join(parts)
 
     async def _lines(
-        self, response: httpx2.Response, deadline_s: float, max_bytes: int
+        self, response: httpx2.Response, deadline: Deadline, max_bytes: int
     ) -> AsyncGenerator[bytes, None]:
         parts: list[bytes] = []
-        async with aclosing(self._chunks(response, deadline_s, max_bytes)) as chunks:
+        async with aclosing(self._chunks(response, deadline, max_bytes)) as chunks:
             async for chunk in chunks:
                 end, *begun = chunk.split(b"\n")
                 parts.append(end)
@@ -183,13 +184,13 @@ class Connection:
         yield b"".join(parts).strip()
 
     async def _chunks(
-        self, response: httpx2.Response, deadline_s: float, max_bytes: int
+        self, response: httpx2.Response, deadline: Deadline, max_bytes: int
     ) -> AsyncGenerator[bytes, None]:
         n_bytes = 0
         stream = response.aiter_raw()
         while True:
             with self._faults(is_answering=True):
-                async with asyncio.timeout_at(deadline_s):
+                async with asyncio.timeout_at(deadline.at_s):
                     chunk = await anext(stream, None)
             if chunk is None:
                 return

@@ -7,18 +7,39 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tabby_lsp.domain import Timings
+from tabby_lsp.domain import ChatRequest, Finish, GenerationRequest, Timings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tabby_lsp.domain import GenerationRequest
+    from tabby_lsp.engines.remote.connection import Connection
+    from tabby_lsp.engines.remote.deadline import Deadline
+    from tabby_lsp.models.fim_table import FimFamily
 
 # What surrounds a piece of text in a stream; llama-server's timings take the most.
 _MAX_BYTES_PER_TOKEN = 4_096
 _MAX_BYTES_BESIDES = 1_048_576
+
+Request_contra = TypeVar(
+    "Request_contra", bound=GenerationRequest | ChatRequest, contravariant=True
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom a dialect speaks with, and what the settings say of the model there."""
+
+    connection: Connection
+    model: str  # as the server spells it; "" for the only one that it has
+    n_ctx: int  # 0 where the settings do not say
+    families: tuple[FimFamily, ...] = ()  # those of its name; () where the server knows better
+
+    @property
+    def family(self) -> FimFamily | None:
+        """How a prompt in text is spelled, where it is written here."""
+        return self.families[0] if self.families else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +48,17 @@ class Said:
 
     text: str
     timings: Timings = field(default_factory=Timings)
+    reasoning: str = ""  # what the model says to itself before it answers
+    finish: Finish = ""
 
 
-class Dialect(Protocol):
-    """How one kind of server is spoken with."""
+class Dialect(Protocol[Request_contra]):
+    """How one kind of server is spoken with about completions, or in a chat."""
 
-    async def greet(self, deadline_s: float) -> str:
-        """Find out whether the server can complete, and its model's name; raises Fault."""
+    async def greet(self, deadline: Deadline) -> str:
+        """Find out whether the server can do that, and its model's name; raises Fault."""
 
-    def ask(self, request: GenerationRequest, deadline_s: float) -> AsyncGenerator[Said, None]:
+    def ask(self, request: Request_contra, deadline: Deadline) -> AsyncGenerator[Said, None]:
         """Stream the answer; closing the generator stops the server. Raises Fault."""
 
     @property

@@ -26,6 +26,7 @@ FaultKind = Literal[
     "loading",
     "server",
     "suffix",
+    "unable",
     "refused",
     "redirect",
     "strange",
@@ -36,8 +37,6 @@ _MAX_QUOTED_CHARS = 160
 _MAX_NAMES_SHOWN = 8
 # A server that repeats so much of a question has quoted the user's code.
 _TELLTALE_CHARS = 16
-# llama-cpp-python's server, for one, says nothing at all when a prompt is too long for it.
-_TOO_LONG = "`context.prefix_chars` makes prompts shorter if they are too long for it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +46,19 @@ class Place:
     name: str  # of the engine: [engines.NAME]
     url: str  # without a slash at the end
     has_key: bool
+    is_for_chat: bool = False
 
     @property
     def table(self) -> str:
         """Where to mend it."""
         return f"[engines.{self.name}] in config.toml"
+
+    @property
+    def if_too_long(self) -> str:
+        """What helps then; llama-cpp-python's server, for one, says nothing at all."""
+        if self.is_for_chat:
+            return "a new conversation, or a smaller `n_ctx`, helps if this one is too long for it"
+        return "`context.prefix_chars` makes prompts shorter if they are too long for it"
 
 
 class Fault(EngineError):
@@ -91,7 +98,7 @@ def broken(place: Place) -> Fault:
     return Fault(
         "broken",
         f"{place.url} broke off in the middle of an answer: its own log should say why, and"
-        f" {_TOO_LONG}. It is asked again.",
+        f" {place.if_too_long}. It is asked again.",
     )
 
 
@@ -101,7 +108,7 @@ def failed(place: Place, said: str) -> Fault:
     return Fault(
         "server",
         f"{place.url} failed while it answered{word}: its own log should say why, and"
-        f" {_TOO_LONG}. It is asked again.",
+        f" {place.if_too_long}. It is asked again.",
     )
 
 
@@ -183,9 +190,9 @@ def refused(
             " here.",
         )
     return Fault(
-        "refused",
+        "unable" if status == 501 else "refused",
         f"{place.url} does not take the request ({word}): correct `kind`, `model` or `family` of"
-        f" {place.table}; {_TOO_LONG}.",
+        f" {place.table}; {place.if_too_long}.",
     )
 
 

@@ -28,12 +28,12 @@ from tabby_lsp.models.families import family_of_tokens, fim_of_family, needed_to
 from tabby_lsp.models.fim_table import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
 
     from tabby_lsp.domain import GenerationRequest, Segments
-    from tabby_lsp.engines.remote.connection import Connection
+    from tabby_lsp.engines.remote.deadline import Deadline
+    from tabby_lsp.engines.remote.dialect import Target
     from tabby_lsp.models.families import Fim
-    from tabby_lsp.models.fim_table import FimFamily
 
 URL = "http://127.0.0.1:8080"
 # In dense code; with the settings' defaults it cuts nothing from a context of 4096 on.
@@ -45,38 +45,38 @@ class LlamaServerDialect:
 
     load_timeout_s = 0.0
 
-    def __init__(self, connection: Connection, model: str, families: Sequence[FimFamily]) -> None:
-        self._connection = connection
-        self._model = model
-        self._families = families
+    def __init__(self, target: Target) -> None:
+        self._connection = target.connection
+        self._model = target.model
+        self._families = target.families
         self._n_ctx = DEFAULT_N_CTX
         self._slot = 0
         self._fim: Fim | None = None
-        self._tokenizer = RemoteTokenizer(connection, model)
+        self._tokenizer = RemoteTokenizer(target.connection, target.model)
 
-    async def greet(self, deadline_s: float) -> str:
-        props = await self._connection.fetch("GET", "/props", None, deadline_s)
-        self._n_ctx = count_at(props, "default_generation_settings", "n_ctx") or DEFAULT_N_CTX
+    async def greet(self, deadline: Deadline) -> str:
+        props = await self._connection.fetch("GET", "/props", None, deadline)
+        self._n_ctx = n_ctx_of(props)
         # A slot of our own: with the server's choice, a request that comes before the one that it
         # replaces has let go of its slot would go to another one and read everything again.
         self._slot = os.getpid() % max(1, count_at(props, "total_slots"))
-        vocabulary = await self._vocabulary(deadline_s)
+        vocabulary = await self._vocabulary(deadline)
         self._tokenizer = RemoteTokenizer(self._connection, self._model, vocabulary)
-        self._fim = await self._find_fim(deadline_s)
+        self._fim = await self._find_fim(deadline)
         return self._model or model_name(props) or "llama-server"
 
     async def ask(
-        self, request: GenerationRequest, deadline_s: float
+        self, request: GenerationRequest, deadline: Deadline
     ) -> AsyncGenerator[Said, None]:
         if self._fim is None:
             path, body = "/infill", self._infill_body(request)
         else:
             n_room = max(0, self._n_ctx - request.max_tokens)
-            prompt = await self._tokenizer.render(request.segments, self._fim, n_room, deadline_s)
+            prompt = await self._tokenizer.render(request.segments, self._fim, n_room, deadline)
             path, body = "/completion", {"prompt": prompt}
         body |= self._common(request)
         limit = max_bytes(request.max_tokens)
-        events = self._connection.events("POST", path, body, deadline_s, limit, model=self._model)
+        events = self._connection.events("POST", path, body, deadline, limit, model=self._model)
         ends = self._fim.end_tokens if self._fim else frozenset()
         is_finished = False
         async with aclosing(events):
@@ -85,10 +85,10 @@ class LlamaServerDialect:
                     raise faults.strange(self._connection.place, "no `content`")
                 tokens = dig(event, "tokens")
                 if isinstance(tokens, list) and any(_is_end(token, ends) for token in tokens):
-                    yield Said("", _timings(event))
+                    yield Said("", timings_of(event))
                     return
                 is_finished = is_finished or dig(event, "stop") is True
-                yield Said(text_at(event, "content"), _timings(event))
+                yield Said(text_at(event, "content"), timings_of(event))
         if not is_finished:
             raise faults.broken(self._connection.place)
 
@@ -129,21 +129,21 @@ class LlamaServerDialect:
             "input_extra": [{"filename": s.path, "text": s.text} for s in segments.snippets],
         }
 
-    async def _vocabulary(self, deadline_s: float) -> int:
+    async def _vocabulary(self, deadline: Deadline) -> int:
         """Which kind the model has, by llama.cpp's number; 0 where the server does not say."""
         try:
-            listing = await self._connection.fetch("GET", "/v1/models", None, deadline_s)
+            listing = await self._connection.fetch("GET", "/v1/models", None, deadline)
         except faults.Fault as fault:
             if fault.kind != "place":
                 raise
             return 0
         return count_at(listing, "data", 0, "meta", "vocab_type")
 
-    async def _find_fim(self, deadline_s: float) -> Fim | None:
+    async def _find_fim(self, deadline: Deadline) -> Fim | None:
         """How to ask the model token by token; None where `/infill` knows it better."""
         rows = self._families or FAMILIES
         texts = sorted({token for row in rows for token in row.tokens})
-        ids = await self._tokenizer.control_ids(texts, deadline_s)
+        ids = await self._tokenizer.control_ids(texts, deadline)
         if self._families:
             family = next(
                 (row for row in rows if all(token in ids for token in needed_tokens(row))), None
@@ -160,13 +160,18 @@ class LlamaServerDialect:
             family = family_of_tokens(ids)
         if family is None:
             return None
-        return fim_of_family(family, ids, bos=await self._tokenizer.bos(deadline_s))
+        return fim_of_family(family, ids, bos=await self._tokenizer.bos(deadline))
 
 
 def model_name(props: object) -> str:
     """What `/props` calls the model, without the folders where the server has it; "" for none."""
     alias, path = text_at(props, "model_alias"), text_at(props, "model_path")
     return alias if alias and not alias.endswith(".gguf") else PurePath(alias or path).name
+
+
+def n_ctx_of(props: object) -> int:
+    """How many tokens one of the server's slots holds."""
+    return count_at(props, "default_generation_settings", "n_ctx") or DEFAULT_N_CTX
 
 
 def _unix(segments: Segments) -> Segments:
@@ -183,7 +188,7 @@ def _is_end(token: object, ends: frozenset[int]) -> bool:
     return isinstance(token, int) and token in ends
 
 
-def _timings(event: object) -> Timings:
+def timings_of(event: object) -> Timings:
     n_reused = count_at(event, "timings", "cache_n")
     n_evaluated = count_at(event, "timings", "prompt_n")
     return Timings(

@@ -30,52 +30,47 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from tabby_lsp.domain import GenerationRequest
-    from tabby_lsp.engines.remote.connection import Connection
-    from tabby_lsp.models.fim_table import FimFamily
+    from tabby_lsp.engines.remote.deadline import Deadline
+    from tabby_lsp.engines.remote.dialect import Target
 
 URL = "http://127.0.0.1:11434"
 _NS_PER_MS = 1_000_000
+# A model of several gigabytes comes from a slow disk.
+LOAD_TIMEOUT_S = 120.0
 
 
 class OllamaDialect:
     """Knows the model after it has greeted."""
 
-    # A model of several gigabytes comes from a slow disk.
-    load_timeout_s = 120.0
+    load_timeout_s = LOAD_TIMEOUT_S
 
-    def __init__(
-        self, connection: Connection, model: str, family: FimFamily | None, n_ctx: int
-    ) -> None:
-        self._connection = connection
-        self._n_ctx = n_ctx
-        self._configured = model
-        self._family = family
-        self._model = model
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._connection = target.connection
+        self._family = target.family
+        self._model = target.model
 
-    async def greet(self, deadline_s: float) -> str:
-        self._model = self._configured or await self._only_model(deadline_s)
-        shown = await self._show(deadline_s)
-        abilities = dig(shown, "capabilities")
+    async def greet(self, deadline: Deadline) -> str:
+        self._model, abilities = await find_model(self._target, deadline)
         # Older versions have no such list; they refuse when they are asked.
-        if self._family is None and isinstance(abilities, list) and "insert" not in abilities:
+        if self._family is None and abilities is not None and "insert" not in abilities:
             raise faults.Fault(
                 "model",
                 f"{faults.quoted(self._model)} cannot fill in the middle in Ollama: set `model` of"
                 f" {self._connection.place.table} to one that can, such as qwen2.5-coder, or set"
                 " `family` to the way in which this one was trained.",
             )
-        load = {"model": self._model, "stream": False, "options": self._context}
-        await self._connection.fetch("POST", "/api/generate", load, deadline_s, model=self._model)
+        await load(self._target, self._model, deadline)
         return self._model
 
     async def ask(
-        self, request: GenerationRequest, deadline_s: float
+        self, request: GenerationRequest, deadline: Deadline
     ) -> AsyncGenerator[Said, None]:
         events = self._connection.events(
             "POST",
             "/api/generate",
             self._body(request),
-            deadline_s,
+            deadline,
             max_bytes(request.max_tokens),
             model=self._model,
         )
@@ -85,40 +80,14 @@ class OllamaDialect:
                 if "response" not in (event if isinstance(event, dict) else {}):
                     raise faults.strange(self._connection.place, "no `response`")
                 is_finished = is_finished or dig(event, "done") is True
-                yield Said(text_at(event, "response"), _timings(event))
+                yield Said(text_at(event, "response"), timings_of(event))
         if not is_finished:
             raise faults.broken(self._connection.place)
 
-    async def _only_model(self, deadline_s: float) -> str:
-        listing = await self._connection.fetch("GET", "/api/tags", None, deadline_s)
-        names = texts_at(listing, "name", "models")
-        if len(names) != 1:
-            raise faults.no_model(self._connection.place, "", names)
-        return names[0]
-
-    async def _show(self, deadline_s: float) -> object:
-        try:
-            return await self._connection.fetch(
-                "POST", "/api/show", {"model": self._model}, deadline_s, model=self._model
-            )
-        except faults.Fault as fault:
-            if fault.kind != "place":
-                raise
-            listing = await self._connection.fetch("GET", "/api/tags", None, deadline_s)
-            names = texts_at(listing, "name", "models")
-            raise faults.no_model(self._connection.place, self._model, names) from fault
-
-    @property
-    def _context(self) -> dict[str, int]:
-        """Nothing where the settings do not say: another context than the one that the server was
-        started with loads the model anew for us, and once more for the next client.
-        """
-        return {"num_ctx": self._n_ctx} if self._n_ctx else {}
-
     def _body(self, request: GenerationRequest) -> dict[str, object]:
-        n_room = max(0, (self._n_ctx or DEFAULT_N_CTX) - request.max_tokens)
+        n_room = max(0, (self._target.n_ctx or DEFAULT_N_CTX) - request.max_tokens)
         options: dict[str, object] = {"temperature": 0, "num_predict": request.max_tokens}
-        options |= self._context
+        options |= context_of(self._target)
         if request.stop:
             options["stop"] = list(request.stop)
         body: dict[str, object] = {"model": self._model, "stream": True, "options": options}
@@ -129,7 +98,50 @@ class OllamaDialect:
         return body | {"prompt": prompt, "raw": True}
 
 
-def _timings(event: object) -> Timings:
+async def find_model(target: Target, deadline: Deadline) -> tuple[str, tuple[str, ...] | None]:
+    """The model of the settings, or the only one there, and what it can do; raises Fault.
+
+    None for its abilities where this version of Ollama does not tell.
+    """
+    model = target.model or await _only_model(target, deadline)
+    abilities = dig(await _show(target, model, deadline), "capabilities")
+    return model, tuple(map(str, abilities)) if isinstance(abilities, list) else None
+
+
+async def load(target: Target, model: str, deadline: Deadline) -> None:
+    """Have Ollama bring the model into memory; raises Fault."""
+    body = {"model": model, "stream": False, "options": context_of(target)}
+    await target.connection.fetch("POST", "/api/generate", body, deadline, model=model)
+
+
+def context_of(target: Target) -> dict[str, int]:
+    """Nothing where the settings do not say: another context than the one that the server was
+    started with loads the model anew for us, and once more for the next client.
+    """
+    return {"num_ctx": target.n_ctx} if target.n_ctx else {}
+
+
+async def _only_model(target: Target, deadline: Deadline) -> str:
+    listing = await target.connection.fetch("GET", "/api/tags", None, deadline)
+    names = texts_at(listing, "name", "models")
+    if len(names) != 1:
+        raise faults.no_model(target.connection.place, "", names)
+    return names[0]
+
+
+async def _show(target: Target, model: str, deadline: Deadline) -> object:
+    connection = target.connection
+    try:
+        return await connection.fetch("POST", "/api/show", {"model": model}, deadline, model=model)
+    except faults.Fault as fault:
+        if fault.kind != "place":
+            raise
+        listing = await connection.fetch("GET", "/api/tags", None, deadline)
+        names = texts_at(listing, "name", "models")
+        raise faults.no_model(connection.place, model, names) from fault
+
+
+def timings_of(event: object) -> Timings:
     """From the last line; it does not tell read tokens from those that the cache held."""
     return Timings(
         n_generated_tokens=count_at(event, "eval_count"),

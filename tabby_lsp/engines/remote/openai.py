@@ -7,6 +7,7 @@ with one it gets the whole prompt as text.
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from tabby_lsp.engines.remote.dialect import (
     text_at,
     texts_at,
 )
+from tabby_lsp.engines.remote.sampling import MAX_STOPS
 from tabby_lsp.engines.remote.text_prompt import (
     DEFAULT_N_CTX,
     render_halves,
@@ -31,11 +33,47 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from tabby_lsp.domain import GenerationRequest
-    from tabby_lsp.engines.remote.connection import Connection
-    from tabby_lsp.models.fim_table import FimFamily
+    from tabby_lsp.engines.remote.deadline import Deadline
+    from tabby_lsp.engines.remote.dialect import Target
 
-# OpenAI's own limit; the rest is looked for here.
-_MAX_STOPS = 4
+# As these servers sign their lists of models.
+LLAMA_SERVER, VLLM = "llamacpp", "vllm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedModel:
+    """What a server's list says of the model that is asked."""
+
+    model: str
+    n_ctx: int
+    owner: str  # which server it is, where it says so
+
+
+async def find_model(target: Target, deadline: Deadline) -> ListedModel:
+    """The model of the settings, or the only one that the server has; raises Fault."""
+    listing = await _listing(target, deadline)
+    names = texts_at(listing, "id", "data")
+    if not target.model and len(names) != 1:
+        raise faults.no_model(target.connection.place, "", names)
+    model = target.model or names[0]
+    place = names.index(model) if model in names else 0
+    # vLLM's word for it; others do not say.
+    n_ctx = count_at(listing, "data", place, "max_model_len") if model in names else 0
+    return ListedModel(
+        model=model,
+        n_ctx=target.n_ctx or n_ctx or DEFAULT_N_CTX,
+        owner=text_at(listing, "data", place, "owned_by"),
+    )
+
+
+async def _listing(target: Target, deadline: Deadline) -> object:
+    """The server's models; None where it has no such list and the settings name the model."""
+    try:
+        return await target.connection.fetch("GET", "/models", None, deadline)
+    except faults.Fault as fault:
+        if fault.kind == "place" and target.model:
+            return None
+        raise
 
 
 class OpenAIDialect:
@@ -43,22 +81,16 @@ class OpenAIDialect:
 
     load_timeout_s = 0.0
 
-    def __init__(
-        self, connection: Connection, model: str, family: FimFamily | None, n_ctx: int
-    ) -> None:
-        self._connection = connection
-        self._configured = model
-        self._family = family
-        self._model = model
-        self._configured_n_ctx = n_ctx
-        self._n_ctx = n_ctx or DEFAULT_N_CTX
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._connection = target.connection
+        self._family = target.family
+        self._model = target.model
+        self._n_ctx = target.n_ctx or DEFAULT_N_CTX
 
-    async def greet(self, deadline_s: float) -> str:
-        listing = await self._listing(deadline_s)
-        names = texts_at(listing, "id", "data")
-        if not self._configured and len(names) != 1:
-            raise faults.no_model(self._connection.place, "", names)
-        if self._family is None and text_at(listing, "data", 0, "owned_by") == "llamacpp":
+    async def greet(self, deadline: Deadline) -> str:
+        listed = await find_model(self._target, deadline)
+        if self._family is None and listed.owner == LLAMA_SERVER:
             # It takes `suffix` without a word and leaves it out.
             place = self._connection.place
             raise faults.Fault(
@@ -66,21 +98,17 @@ class OpenAIDialect:
                 f"{place.url} is a llama-server, whose `/v1` leaves the suffix out: set `kind` of"
                 f' {place.table} to "llama-server".',
             )
-        self._model = self._configured or names[0]
-        if self._model in names:
-            # vLLM's word for it; others do not say.
-            n_ctx = count_at(listing, "data", names.index(self._model), "max_model_len")
-            self._n_ctx = self._configured_n_ctx or n_ctx or DEFAULT_N_CTX
+        self._model, self._n_ctx = listed.model, listed.n_ctx
         return self._model
 
     async def ask(
-        self, request: GenerationRequest, deadline_s: float
+        self, request: GenerationRequest, deadline: Deadline
     ) -> AsyncGenerator[Said, None]:
         events = self._connection.events(
             "POST",
             "/completions",
             self._body(request),
-            deadline_s,
+            deadline,
             max_bytes(request.max_tokens),
             model=self._model,
         )
@@ -93,18 +121,9 @@ class OpenAIDialect:
                 if dig(event, "choices") is None:
                     raise faults.strange(self._connection.place, "no `choices`")
                 is_finished = is_finished or dig(event, "choices", 0, "finish_reason") is not None
-                yield Said(text_at(event, "choices", 0, "text"), _timings(event))
+                yield Said(text_at(event, "choices", 0, "text"), usage_timings(event))
         if not is_finished:
             raise faults.broken(self._connection.place)
-
-    async def _listing(self, deadline_s: float) -> object:
-        """The server's models; None where it has no such list and the settings name the model."""
-        try:
-            return await self._connection.fetch("GET", "/models", None, deadline_s)
-        except faults.Fault as fault:
-            if fault.kind == "place" and self._configured:
-                return None
-            raise
 
     def _body(self, request: GenerationRequest) -> dict[str, object]:
         n_room = max(0, self._n_ctx - request.max_tokens)
@@ -115,7 +134,7 @@ class OpenAIDialect:
             "stream": True,
         }
         if request.stop:
-            body["stop"] = list(request.stop[:_MAX_STOPS])
+            body["stop"] = list(request.stop[:MAX_STOPS])
         if self._family is None:
             halves = render_halves(request.segments, n_room)
             return body | {"prompt": halves.prefix, "suffix": halves.suffix}
@@ -130,7 +149,7 @@ def base_url(url: str) -> str:
     return url if urlsplit(url).path.strip("/") else f"{url}/v1"
 
 
-def _timings(event: object) -> Timings:
+def usage_timings(event: object) -> Timings:
     """What the last event says of tokens; most servers say it nowhere."""
     n_prompt = count_at(event, "usage", "prompt_tokens")
     n_reused = count_at(event, "usage", "prompt_tokens_details", "cached_tokens")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.remote.connection import Connection
+from tabby_lsp.engines.remote.deadline import Deadline
 from tabby_lsp.engines.remote.dialect import count_at, texts_at
 from tabby_lsp.engines.remote.faults import Place
 from tabby_lsp.engines.remote.llama_server import URL as LLAMA_SERVER_URL
@@ -50,14 +51,14 @@ async def running_servers(
 
 async def _knock(kind: RunningKind, url: str) -> RunningServer | None:
     connection = Connection(Place(name=kind, url=url, has_key=False), "", _TIMEOUT_S)
-    deadline_s = asyncio.get_running_loop().time() + _TIMEOUT_S
+    deadline = Deadline(_TIMEOUT_S)
     try:
         if kind == "ollama":
-            tags = await connection.fetch("GET", "/api/tags", None, deadline_s)
+            tags = await connection.fetch("GET", "/api/tags", None, deadline)
             is_it = isinstance(tags, dict) and isinstance(tags.get("models"), list)
             models = texts_at(tags, "name", "models")
         else:
-            props = await connection.fetch("GET", "/props", None, deadline_s)
+            props = await connection.fetch("GET", "/props", None, deadline)
             # Tabby's servers use the same port and have other answers.
             is_it = count_at(props, "default_generation_settings", "n_ctx") > 0
             model = model_name(props)

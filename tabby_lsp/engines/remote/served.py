@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.remote.connection import Connection
+from tabby_lsp.engines.remote.deadline import Deadline
 from tabby_lsp.engines.remote.dialect import dig, text_at
 from tabby_lsp.engines.remote.faults import Place
 from tabby_lsp.engines.remote.running import running_servers
@@ -65,18 +66,18 @@ async def _served(server: RunningServer) -> list[ServedModel]:
 
 
 async def _can_fill_in(connection: Connection, kind: RunningKind, name: str) -> bool | None:
-    deadline_s = asyncio.get_running_loop().time() + _TIMEOUT_S
+    deadline = Deadline(_TIMEOUT_S)
     try:
         if kind == "ollama":
-            return await _ollama_says(connection, name, deadline_s)
-        return await _vocabulary_says(connection, deadline_s)
+            return await _ollama_says(connection, name, deadline)
+        return await _vocabulary_says(connection, deadline)
     except EngineError:
         return None
 
 
-async def _ollama_says(connection: Connection, name: str, deadline_s: float) -> bool | None:
+async def _ollama_says(connection: Connection, name: str, deadline: Deadline) -> bool | None:
     """By its list of abilities, or by the template where an older version has no such list."""
-    shown = await connection.fetch("POST", "/api/show", {"model": name}, deadline_s, model=name)
+    shown = await connection.fetch("POST", "/api/show", {"model": name}, deadline, model=name)
     abilities = dig(shown, "capabilities")
     if isinstance(abilities, list):
         return "insert" in abilities
@@ -84,8 +85,8 @@ async def _ollama_says(connection: Connection, name: str, deadline_s: float) -> 
     return _SUFFIX_IN_TEMPLATE in template if template else None
 
 
-async def _vocabulary_says(connection: Connection, deadline_s: float) -> bool:
+async def _vocabulary_says(connection: Connection, deadline: Deadline) -> bool:
     """A model has the control tokens of one of the families, or it was not trained for that."""
     texts = sorted({token for row in FAMILIES for token in row.tokens})
-    ids = await RemoteTokenizer(connection, "").control_ids(texts, deadline_s)
+    ids = await RemoteTokenizer(connection, "").control_ids(texts, deadline)
     return any(all(token in ids for token in needed_tokens(row)) for row in FAMILIES)

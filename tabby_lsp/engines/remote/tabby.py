@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import GenerationRequest, Segments
     from tabby_lsp.engines.remote.connection import Connection
+    from tabby_lsp.engines.remote.deadline import Deadline
+    from tabby_lsp.engines.remote.dialect import Target
 
 
 class TabbyDialect:
@@ -22,11 +24,11 @@ class TabbyDialect:
 
     load_timeout_s = 0.0
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, target: Target) -> None:
+        self._connection = target.connection
 
-    async def greet(self, deadline_s: float) -> str:
-        health = await self._health(deadline_s)
+    async def greet(self, deadline: Deadline) -> str:
+        health = await health_of(self._connection, deadline)
         model = text_at(health, "model")
         if not model:
             raise faults.Fault(
@@ -38,22 +40,23 @@ class TabbyDialect:
         return model
 
     async def ask(
-        self, request: GenerationRequest, deadline_s: float
+        self, request: GenerationRequest, deadline: Deadline
     ) -> AsyncGenerator[Said, None]:
         body = {"language": request.segments.language, "segments": _segments(request.segments)}
-        answer = await self._connection.fetch("POST", "/v1/completions", body, deadline_s)
+        answer = await self._connection.fetch("POST", "/v1/completions", body, deadline)
         if not isinstance(dig(answer, "choices"), list):
             raise faults.strange(self._connection.place, "no `choices`")
         yield Said(text_at(answer, "choices", 0, "text"))
 
-    async def _health(self, deadline_s: float) -> object:
-        """Some versions want to be asked by POST."""
-        try:
-            return await self._connection.fetch("GET", "/v1/health", None, deadline_s)
-        except faults.Fault as fault:
-            if fault.kind != "place":
-                raise
-            return await self._connection.fetch("POST", "/v1/health", {}, deadline_s)
+
+async def health_of(connection: Connection, deadline: Deadline) -> object:
+    """What the server says of itself; some versions want to be asked by POST. Raises Fault."""
+    try:
+        return await connection.fetch("GET", "/v1/health", None, deadline)
+    except faults.Fault as fault:
+        if fault.kind != "place":
+            raise
+        return await connection.fetch("POST", "/v1/health", {}, deadline)
 
 
 def _segments(segments: Segments) -> dict[str, object]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import Segments
     from tabby_lsp.engines.remote.connection import Connection
+    from tabby_lsp.engines.remote.deadline import Deadline
     from tabby_lsp.models.families import Fim
 
 # The kinds of vocabularies as llama.cpp counts them: 0 is none, here also one that is not told.
@@ -46,14 +47,14 @@ class RemoteTokenizer:
         self._n_before = 0
 
     async def render(
-        self, segments: Segments, fim: Fim, n_room: int, deadline_s: float
+        self, segments: Segments, fim: Fim, n_room: int, deadline: Deadline
     ) -> list[int]:
         """The prompt, at most `n_room` tokens; raises Fault.
 
         The layout is pure, so it is tried until it meets no text that it would have to ask for.
         """
         if self._before and not self._n_before:
-            answer = await self._ask(deadline_s, content=self._before, parse_special=False)
+            answer = await self._ask(deadline, content=self._before, parse_special=False)
             self._n_before = len(self._ids(answer))
         while len(self._known) > _N_TEXTS_KEPT:
             del self._known[next(iter(self._known))]
@@ -63,13 +64,13 @@ class RemoteTokenizer:
             except _Unknown as unknown:
                 (text,) = unknown.args
                 content = self._before + text
-                answer = await self._ask(deadline_s, content=content, parse_special=False)
+                answer = await self._ask(deadline, content=content, parse_special=False)
                 self._known[text] = self._ids(answer)[self._n_before :]
 
-    async def control_ids(self, texts: Iterable[str], deadline_s: float) -> dict[str, int]:
+    async def control_ids(self, texts: Iterable[str], deadline: Deadline) -> dict[str, int]:
         """Those of the texts that are one token to the model, with its number."""
         content = "\n".join(f"{text}\n{_spelled(text)}" for text in texts)
-        answer = await self._ask(deadline_s, content=content, parse_special=True, with_pieces=True)
+        answer = await self._ask(deadline, content=content, parse_special=True, with_pieces=True)
         tokens = dig(answer, "tokens")
         pieces = tokens if isinstance(tokens, list) else []
         ids = {text_at(each, "piece"): count_at(each, "id") for each in pieces}
@@ -79,9 +80,9 @@ class RemoteTokenizer:
             if text in ids or _spelled(text) in ids
         }
 
-    async def bos(self, deadline_s: float) -> tuple[int, ...]:
+    async def bos(self, deadline: Deadline) -> tuple[int, ...]:
         """What the model wants to read before anything else."""
-        answer = await self._ask(deadline_s, content="", add_special=True)
+        answer = await self._ask(deadline, content="", add_special=True)
         return tuple(self._ids(answer)[:1])
 
     def _tokens(self, text: str) -> list[int]:
@@ -93,12 +94,10 @@ class RemoteTokenizer:
         self._known[text] = tokens  # now the last to be forgotten
         return tokens
 
-    async def _ask(self, deadline_s: float, **body: object) -> object:
+    async def _ask(self, deadline: Deadline, **body: object) -> object:
         if self._model:
             body["model"] = self._model
-        return await self._connection.fetch(
-            "POST", "/tokenize", body, deadline_s, model=self._model
-        )
+        return await self._connection.fetch("POST", "/tokenize", body, deadline, model=self._model)
 
     def _ids(self, answer: object) -> list[int]:
         tokens = dig(answer, "tokens")
