@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tabby_lsp import __version__
-from tabby_lsp.choice import engine_for
+from tabby_lsp.choice import NO_CHAT_MODEL, chat_engine_for, engine_for
 from tabby_lsp.commands import machine
 from tabby_lsp.commands.bar import Bar
 from tabby_lsp.commands.finding import Finding, checked
 from tabby_lsp.commands.hashes import known_sha256, verdict
-from tabby_lsp.commands.trial import tried
+from tabby_lsp.commands.trial import talked, tried
 from tabby_lsp.config import REMOTE_KINDS, data_dir
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.engines.llama.resident import n_ctx_for
@@ -58,8 +58,9 @@ def examine(resolved: Resolved) -> Iterator[Finding]:
     yield machine.servers_found()
     if settings.engine in settings.engines:
         yield from _own_engine(settings.engine, settings)
-        return
-    yield from _built_in_engine(settings)
+    else:
+        yield from _built_in_engine(settings)
+    yield from _chat(settings)
 
 
 def _built_in_engine(settings: Settings) -> Iterator[Finding]:
@@ -130,6 +131,22 @@ def _memory(settings: Settings) -> Iterator[Finding]:
         return f"the model needs about {needed_bytes / 1e6:,.0f} MB{free} for {n_ctx:,} tokens"
 
     yield checked("memory", check)
+
+
+def _chat(settings: Settings) -> Iterator[Finding]:
+    """One answer of the chat model, where there is one."""
+    chat = settings.chat
+    if not chat.model and chat.engine not in settings.engines:
+        yield Finding("chat", "OK", f"off. {NO_CHAT_MODEL}")
+        return
+
+    def check() -> str:
+        engine = chat_engine_for(settings, Precedence())
+        trial = asyncio.run(talked(engine))
+        done = "reached" if engine.status.is_remote else "loaded"
+        return f"{engine.status.model}, {done} in {trial.load_ms:.0f} ms, {trial}"
+
+    yield checked("chat", check)
 
 
 def _completion(settings: Settings) -> Iterator[Finding]:

@@ -109,7 +109,7 @@ def use(name: str, config: Path, *, for_chat: bool) -> int:
     """Write the model into the user's settings, after a look at what it can do."""
     running = _running(name)
     if running is not None:
-        use_served(running, config)
+        use_served(running, config, for_chat=for_chat)
         return 0
     value, path = _chosen(name)
     header = read_header(path)

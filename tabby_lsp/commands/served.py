@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from tabby_lsp.commands.shelf import Shelved
-from tabby_lsp.commands.trial import tried
+from tabby_lsp.commands.trial import Trial, talked, tried
 from tabby_lsp.config import (
     EngineSettings,
     api_key_of,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tabby_lsp.engines.remote.served import ServedModel
 
 KINDS = ("ollama", "llama-server")
-_ROLES = {True: "completion", False: "no FIM", None: "unknown"}
+_ROLES = {True: "completion", False: "chat", None: "unknown"}
 _PROGRAMS = {"ollama": "Ollama", "llama-server": "llama-server"}
 
 
@@ -88,16 +88,17 @@ def find_served(name: str) -> ServedModel | None:
     return found[0] if found else None
 
 
-def use_served(model: ServedModel, config: Path) -> None:
-    """Have it complete something, and write its server into the user's settings.
+def use_served(model: ServedModel, config: Path, *, for_chat: bool) -> None:
+    """Have it say something, and write its server into the user's settings.
 
-    Raises EngineError where it cannot, or where a table of that name is about another server.
+    A model that cannot fill in is taken for chat. Raises EngineError where it cannot do what it is
+    wanted for, or where a table of that name is about another server.
     """
-    # The HTTP client is needed here alone.
-    from tabby_lsp.engines.remote.engine import remote_engine
-
-    table, own = model.kind, resolve([read_user_file(config)]).settings
-    before = own.engines.get(table)
+    is_chat = for_chat or model.can_fill_in is False
+    # One server may have a model for each.
+    table = f"{model.kind}-chat" if is_chat else model.kind
+    key: KeyPath = ("chat", "engine") if is_chat else ("engine",)
+    before = resolve([read_user_file(config)]).settings.engines.get(table)
     if before is not None and not _is_same_server(before, model):
         raise EngineError(
             f"{config} has another [engines.{table}], for {before.url or before.kind}: give that"
@@ -107,16 +108,27 @@ def use_served(model: ServedModel, config: Path) -> None:
     name = model.name if model.kind == "ollama" else ""
     engine = before or EngineSettings(kind=model.kind, url=_written_url(model))
     engine = replace(engine, model=name or engine.model)
-    sys.stderr.write(f"asking {model.url} for one completion\n")
-    try:
-        trial = asyncio.run(tried(remote_engine(table, engine, api_key_of(engine))))
-    except EngineError as error:
-        raise EngineError(f"{spelled(model)} cannot complete code: {error}") from error
-    write_settings(config, _changes(table, engine, before))
+    trial = _trial(model, table, engine, is_chat=is_chat)
+    write_settings(config, {key: table} | _changes(table, engine, before))
     was = f", was {before.model}" if before and before.model not in ("", engine.model) else ""
     about = f" (model = {engine.model}{was})" if engine.model else ""
-    sys.stdout.write(f"it says {trial}\n{config} now has engine = {table}{about}\n")
-    warn_of_what_stands_over(config, "engine", table)
+    sys.stdout.write(f"it says {trial}\n{config} now has {'.'.join(key)} = {table}{about}\n")
+    warn_of_what_stands_over(config, ".".join(key), table)
+
+
+def _trial(model: ServedModel, table: str, engine: EngineSettings, *, is_chat: bool) -> Trial:
+    # The HTTP client is needed here alone.
+    from tabby_lsp.engines.remote.engine import remote_chat_engine, remote_engine
+
+    key, what = api_key_of(engine), "answer" if is_chat else "completion"
+    sys.stderr.write(f"asking {model.url} for one {what}\n")
+    try:
+        if is_chat:
+            return asyncio.run(talked(remote_chat_engine(table, engine, key)))
+        return asyncio.run(tried(remote_engine(table, engine, key)))
+    except EngineError as error:
+        can = "chat" if is_chat else "complete code"
+        raise EngineError(f"{spelled(model)} cannot {can}: {error}") from error
 
 
 def warn_of_what_stands_over(config: Path, key: str, value: str) -> None:
@@ -139,7 +151,7 @@ def _changes(
 ) -> dict[KeyPath, str]:
     """What the file lacks."""
     wanted = {"kind": engine.kind, "url": engine.url, "model": engine.model}
-    changes: dict[KeyPath, str] = {("engine",): table}
+    changes: dict[KeyPath, str] = {}
     for key, value in wanted.items():
         if value != (getattr(before, key) if before else ""):
             changes["engines", table, key] = value
@@ -151,10 +163,12 @@ def _is_same_server(engine: EngineSettings, model: ServedModel) -> bool:
 
 
 def _is_in_use(model: ServedModel, settings: Settings) -> bool:
-    engine = settings.engines.get(settings.engine)
-    if engine is None or not _is_same_server(engine, model):
-        return False
-    return engine.model.lower() in ("", model.name.lower())
+    used = (settings.engines.get(name) for name in (settings.engine, settings.chat.engine))
+    return any(
+        engine.model.lower() in ("", model.name.lower())
+        for engine in used
+        if engine is not None and _is_same_server(engine, model)
+    )
 
 
 def _url(engine: EngineSettings) -> str:

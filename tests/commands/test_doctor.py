@@ -14,6 +14,7 @@ from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama import library
 from tabby_lsp.index import store
 from tests.commands.person import FIM_TOKENS
+from tests.models.chat_model import write_chat_model
 from tests.models.model_files import STARTER
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def test_a_whole_machine_is_looked_at_in_order(
     assert [*found] == [
         "tabby-lsp", "system", "settings", "log", "SQLite", "grammars", "servers here",
         "llama.cpp", "processor", "model", "SHA-256", "memory", "completion",
+        "chat",
     ]  # fmt: skip
     assert {each["verdict"] for each in found.values()} == {"OK"}
     assert found["SHA-256"]["detail"] == "starter: SHA-256 as it should be"
@@ -53,7 +55,7 @@ def test_people_get_a_line_for_each(person: Person, capsys: pytest.CaptureFixtur
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if not line.startswith(("OK    ", "      "))] == []
-    assert len(lines) == 13
+    assert len(lines) == 14
 
 
 def test_every_setting_is_named_with_who_set_it(
@@ -83,7 +85,7 @@ def test_a_model_that_is_not_there_is_said_once(
     failed = [each for each in found.values() if each["verdict"] == "FAIL"]
     assert [each["name"] for each in failed] == ["model"]
     assert "`tabby-lsp models pull Qwen2.5-Coder-0.5B`" in failed[0]["detail"]
-    assert [*found][-1] == "model"
+    assert [*found][-2:] == ["model", "chat"]
 
 
 def test_a_model_that_cannot_fill_in_is_no_model(
@@ -132,7 +134,7 @@ def test_without_llama_cpp_there_is_the_line_that_installs_it(
     monkeypatch.setattr(library, "opened", missing)
     found = report(capsys, status=1)
     assert found["llama.cpp"]["verdict"] == "FAIL"
-    assert [*found][-1] == "llama.cpp"
+    assert [*found][-2:] == ["llama.cpp", "chat"]
 
 
 def test_the_processors_features_are_those_that_llama_cpp_was_built_for() -> None:
@@ -184,3 +186,14 @@ def test_a_grammar_that_does_not_load_is_a_warning(monkeypatch: pytest.MonkeyPat
     found = machine.grammars_found()
     assert found.verdict == "WARN"
     assert "pip install --force-reinstall tree-sitter tree-sitter-python" in found.remedy
+
+
+def test_a_chat_model_is_asked(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "models pull" in report(capsys)["chat"]["detail"]
+    path = write_chat_model(person.home / "talker.gguf")
+    person.config.parent.mkdir(parents=True)
+    person.config.write_text(f'[chat]\nmodel = "{path}"\n')
+    assert report(capsys)["chat"]["verdict"] == "OK"
+    person.config.write_text(f'[chat]\nmodel = "{STARTER}"\n')
+    failed = report(capsys, status=1)["chat"]
+    assert (failed["verdict"], "no chat template" in failed["detail"]) == ("FAIL", True)

@@ -11,9 +11,9 @@ import pytest
 from tabby_lsp.config import read_user_file, resolve
 from tabby_lsp.engines.remote import running
 from tests.commands.person import FIM_TOKENS, check_refused
-from tests.engines.scripted_server import ScriptedServer, reply
+from tests.engines.scripted_server import ScriptedServer, line, reply, stream
 from tests.engines.test_llama_server import ANSWER, QWEN, STARCODER, llama_server
-from tests.engines.test_ollama import ollama
+from tests.engines.test_ollama import LINES, ollama
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,7 +57,7 @@ def test_the_list_has_what_runs_and_what_it_can_do(person: Person, starts: Start
     models = {name: each for name, each in person.list().items() if each["place"] == "served"}
     assert {name: each["role"] for name, each in models.items()} == {
         f"ollama:{CODER}": "completion",
-        f"ollama:{TALKER}": "no FIM",
+        f"ollama:{TALKER}": "chat",
         f"ollama:{OLD}": "completion",
         "llama-server:qwen.gguf": "completion",
     }
@@ -69,7 +69,7 @@ def test_the_list_has_what_runs_and_what_it_can_do(person: Person, starts: Start
 
 def test_a_vocabulary_without_the_tokens_cannot_fill_in(person: Person, starts: Starts) -> None:
     starts("llama-server", llama_server(vocabulary={"<|im_start|>": 900_001}))
-    assert person.list()["llama-server:qwen.gguf"]["role"] == "no FIM"
+    assert person.list()["llama-server:qwen.gguf"]["role"] == "chat"
 
 
 def test_what_a_server_does_not_say_is_not_known(person: Person, starts: Starts) -> None:
@@ -141,7 +141,7 @@ def test_two_servers_are_told_apart_by_their_addresses(
 @pytest.mark.parametrize(
     ("name", "phrase"),
     [
-        (f"ollama:{TALKER}", f'ollama:{TALKER} cannot complete code: "{TALKER}" cannot fill in'),
+        (f"ollama:{TALKER}", f"ollama:{TALKER} cannot chat:"),
         ("ollama:nothing", "no Ollama on this machine has nothing: start it"),
         ("llama-server", "no llama-server on this machine has a model: start it"),
         ("nothing", "there is no model 'nothing'"),
@@ -161,7 +161,7 @@ def test_a_llama_server_that_refuses_to_fill_in_is_refused(person: Person, start
     """As it answers for a model without the tokens."""
     message = "Infill is not supported by this model: no prefix token"
     refusal = {"error": {"code": 501, "message": message, "type": "not_supported_error"}}
-    base = llama_server(vocabulary={})
+    base = llama_server(vocabulary=STARCODER)
 
     def serve(asked: Asked) -> Iterable[bytes]:
         answer: Iterable[bytes] = reply(refusal, 501) if asked.path == "/infill" else base(asked)
@@ -173,6 +173,32 @@ def test_a_llama_server_that_refuses_to_fill_in_is_refused(person: Person, start
         "llama-server:qwen.gguf cannot complete code:",
         "(501: Infill is not supported by this model",
     )
+
+
+def test_a_model_for_chat_has_a_table_of_its_own(person: Person, starts: Starts) -> None:
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.path == "/api/chat":
+            said = {"message": {"role": "assistant", "content": "Hello"}, "done": False}
+            end = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
+            return stream([line(said), line(end)], LINES)
+        return ollama_with_three(asked)
+
+    url = starts("ollama", serve)
+    assert person.types("use", f"ollama:{CODER}").status == 0
+    said = person.types("use", f"ollama:{TALKER}")
+    assert said.status == 0, said.err
+    assert "it says `Hello` in " in said.out
+    assert tomllib.loads(person.config.read_text()) == {
+        "engine": "ollama",
+        "engines": {
+            "ollama": {"kind": "ollama", "url": url, "model": CODER},
+            "ollama-chat": {"kind": "ollama", "url": url, "model": TALKER},
+        },
+        "chat": {"engine": "ollama-chat"},
+    }
+    models = person.list()
+    assert models[f"ollama:{CODER}"]["in_use"]
+    assert models[f"ollama:{TALKER}"]["in_use"]
 
 
 def test_the_rest_of_the_file_stays_and_another_model_takes_the_firsts_place(
