@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="tabby-lsp",
-        description="Inline code completion from a model on your own machine.",
+        description="Inline code completion and chat from a model on your own machine.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -131,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     # What `tabby serve` takes besides, so that what starts it starts this as well.
     serve.add_argument("--parallelism", help=argparse.SUPPRESS)
     serve.add_argument("--no-webserver", action="store_true", help=argparse.SUPPRESS)
+    # `tabby download`, for who calls us by Tabby's name; `models pull` is ours.
+    fetch = commands.add_parser("download", parents=[settings], allow_abbrev=False)
+    fetch.add_argument("--prefer-local-file", action="store_true", help=argparse.SUPPRESS)
     doctor = commands.add_parser(
         "doctor", parents=[settings], help="check this installation", allow_abbrev=False
     )
@@ -191,6 +194,14 @@ def _serve(parsed: argparse.Namespace) -> int:
     return serve_http(_settings_or_exit(parsed).settings, devices)
 
 
+def _download(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands import models
+
+    if parsed.model is None:
+        _exit_with("`--model NAME` says which; `tabby-lsp models list` shows all of them")
+    return models.pull(parsed.model)
+
+
 def _demo(parsed: argparse.Namespace) -> int:
     from tabby_lsp.commands.demo import demo
 
@@ -234,6 +245,7 @@ _COMMANDS = {
     "complete": _complete,
     "chat": _chat,
     "serve": _serve,
+    "download": _download,
     "demo": _demo,
     "doctor": _doctor,
     "stats": _stats,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from huggingface_hub import constants
 
+from tabby_lsp.cli import main
 from tabby_lsp.models import catalog
 from tests.commands.person import FIM_TOKENS, check_refused
 from tests.models.hub import Hub
@@ -62,6 +63,11 @@ def test_from_nothing_to_another_model(person: Person, offers: catalog.Entry) ->
     assert person.types("remove", "Tiny-Coder").out == f"{file} is deleted\n"
     assert not file.exists()
     assert person.list()["Tiny-Coder"]["place"] == "catalogue"
+
+
+def test_tabbys_own_command_fetches_a_model(person: Person, offers: catalog.Entry) -> None:
+    assert main(["download", "--model", "Tiny-Coder"]) == 0
+    assert (person.models / "Tiny-Coder.gguf").exists()
 
 
 def test_a_name_that_nobody_knows(person: Person) -> None:
