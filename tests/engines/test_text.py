@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabby_lsp.engines.llama.text import TextStream
+from tabby_lsp.domain import TokenLogprobs
+from tabby_lsp.engines.llama.text import TextStream, TokenTrail
 
 
 def stream(pieces: list[bytes], stop: tuple[str, ...] = ()) -> list[str]:
@@ -53,3 +54,30 @@ def test_how_the_bytes_are_cut_makes_no_difference(
     ends = [index for string in stop if (index := text.find(string)) >= 0]
 
     assert "".join(stream(pieces, stop)) == text[: min(ends, default=len(text))]
+
+
+@given(
+    text=st.text(alphabet="ab<e\n\u00e9\U0001f600", max_size=30),
+    cuts=st.lists(st.integers(0, 100)),
+    stop=st.sampled_from([(), ("\n",), ("<e", "ab<"), ("\u00e9\n",)]),
+)
+def test_each_piece_has_the_tokens_that_begin_in_it(
+    text: str, cuts: list[int], stop: tuple[str, ...]
+) -> None:
+    data = text.encode()
+    edges = sorted({0, len(data), *(cut for cut in cuts if cut <= len(data))})
+    tokens = [TokenLogprobs("", data[a:b], 0.0, ()) for a, b in pairwise(edges)]
+    stream, trail, shown, told = TextStream(stop), TokenTrail(), "", b""
+    for token in tokens:
+        trail.add(stream.n_chars, token)
+        shown += (piece := stream.push(token.raw))
+        told += b"".join(each.raw for each in trail.shown(len(piece)))
+        # All that is shown is told of, and what is told of begins in what is shown.
+        assert told.startswith(shown.encode()) and data.startswith(told)
+        if stream.is_stopped:
+            break
+    else:
+        shown += stream.finish()
+        told += b"".join(each.raw for each in trail.rest())
+        assert told == data
+    assert told.startswith(shown.encode())

@@ -90,6 +90,26 @@ def test_a_job_cancelled_in_the_queue_never_runs() -> None:
     assert asyncio.run(run()) == []
 
 
+def test_what_waits_is_counted_until_it_runs_or_is_cancelled() -> None:
+    async def run() -> list[int]:
+        flag = Flag()
+        first: Job[str] = Job(flag.work_until_interrupted)
+        others: list[Job[str]] = [Job(lambda job: job.emit("other")) for _ in range(3)]
+        flag.worker.submit(first)
+        await first.next()
+        counts = [flag.worker.n_waiting]
+        for job in others:
+            flag.worker.submit(job)
+        counts.append(flag.worker.n_waiting)
+        flag.worker.cancel(others[1])
+        counts.append(flag.worker.n_waiting)
+        flag.worker.cancel(first)
+        await drain(others[2])
+        return [*counts, flag.worker.n_waiting]
+
+    assert asyncio.run(run()) == [0, 3, 2, 0]
+
+
 def test_cancelling_what_is_done_interrupts_nobody() -> None:
     async def run() -> bool:
         flag = Flag()

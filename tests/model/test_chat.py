@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tabby_lsp.config import LocalSettings
-from tabby_lsp.domain import ChatMessage, ChatRequest, EngineError, Piece
+from tabby_lsp.domain import ChatMessage, ChatRequest, EngineError, Piece, Sampling
 from tabby_lsp.engines.llama.chat import LlamaChatEngine
 from tabby_lsp.engines.llama.engine import LlamaEngine
 from tabby_lsp.engines.llama.precedence import Precedence
@@ -73,6 +75,40 @@ def test_it_answers(model: Path) -> None:
 def test_an_answer_that_is_cut_off_says_so(model: Path) -> None:
     pieces = run(model, lambda engine: pieces_of(engine, asked(LONG, max_tokens=2)))
     assert pieces[-1].finish == "length"
+
+
+def test_an_answer_stops_before_what_was_named(model: Path) -> None:
+    async def work(engine: LlamaChatEngine) -> tuple[str, list[Piece]]:
+        whole = "".join(piece.text for piece in await pieces_of(engine, asked(LONG)))
+        stop = (whole[4:8],)
+        return whole, await pieces_of(engine, replace(asked(LONG), stop=stop))
+
+    whole, pieces = run(model, work)
+    assert "".join(piece.text for piece in pieces) == whole[: whole.index(whole[4:8])]
+    assert pieces[-1].finish == "stop"
+
+
+def test_an_answer_is_of_a_shape_with_probabilities(model: Path) -> None:
+    schema = json.dumps({"type": "object", "properties": {"ok": {"type": "boolean"}},
+                         "required": ["ok"]})  # fmt: skip
+    sampling = Sampling(temperature=1.0, seed=4, json_schema=schema, n_logprobs=2)
+    pieces = run(
+        model,
+        lambda engine: pieces_of(engine, replace(asked(LONG, max_tokens=60), sampling=sampling)),
+    )
+    said = "".join(piece.text for piece in pieces)
+    assert isinstance(json.loads(said)["ok"], bool)
+    assert "".join(token.text for piece in pieces for token in piece.logprobs) == said
+
+
+def test_an_answer_larger_than_the_context_ends_with_it(tmp_path: Path) -> None:
+    path = write_chat_model(tmp_path / "small.gguf", n_ctx=512)
+    # Only letters, so that it cannot end by itself.
+    sampling = Sampling(grammar="root ::= [a-z] root")
+    wanted = replace(asked(SOURCE, max_tokens=10**9), sampling=sampling)
+    last = run(path, lambda engine: pieces_of(engine, wanted))[-1]
+    assert last.finish == "length"
+    assert last.timings.n_prompt_tokens + last.timings.n_generated_tokens == 512
 
 
 def test_the_next_question_costs_what_is_new(model: Path) -> None:

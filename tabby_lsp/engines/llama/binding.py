@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama import library
@@ -61,11 +62,14 @@ class Model:
         self.bos: int = self._api.llama_vocab_bos(self._vocab)
         self.eos: int = self._api.llama_vocab_eos(self._vocab)
         self.adds_bos: bool = self._api.llama_vocab_get_add_bos(self._vocab)
+        self.has_encoder: bool = self._api.llama_model_has_encoder(self.handle)
         self.eog_tokens = tuple(
             token
             for token in range(self.n_vocab)
             if self._api.llama_vocab_is_eog(self._vocab, token)
         )
+        # What a text without a beginning begins with.
+        self.start = next((token for token in (self.bos, self.eos) if token >= 0), 0)
         self._piece_buffer = ctypes.create_string_buffer(64)
         # SentencePiece vocabularies put a blank before every text; behind a line end it can be told
         # from the text's own.
@@ -80,6 +84,10 @@ class Model:
         """Token ids of text that is not a user's, in which control tokens are meant as such."""
         return self._tokenize(self._before + text, controls=True)[self._n_before :]
 
+    def tokenize_whole(self, text: str) -> list[int]:
+        """Token ids of plain text with what the vocabulary puts round a whole one."""
+        return self._tokenize(text, is_whole=True)
+
     def text_of(self, token: int) -> str:
         """A token's own name, such as `<s>`; "" for none."""
         if not 0 <= token < self.n_vocab:
@@ -87,33 +95,41 @@ class Model:
         name: bytes = self._api.llama_vocab_get_text(self._vocab, token)
         return name.decode("utf-8", "replace")
 
-    def _tokenize(self, text: str, *, controls: bool = False) -> list[int]:
+    def _tokenize(self, text: str, *, controls: bool = False, is_whole: bool = False) -> list[int]:
         # A lone surrogate cannot be written as UTF-8; the model sees a question mark.
         encoded = text.encode("utf-8", "replace")
-        n_most = len(encoded) + 2
+        n_most = len(encoded) + 4
         tokens = (ctypes.c_int32 * n_most)()
         n_tokens = self._api.llama_tokenize(
-            self._vocab, encoded, len(encoded), tokens, n_most, False, controls
+            self._vocab, encoded, len(encoded), tokens, n_most, is_whole, controls
         )
         if n_tokens < 0:
             raise EngineError(f"llama.cpp cannot tokenize a text of {len(encoded)} bytes.")
         return tokens[:n_tokens]
 
-    def piece(self, token: int) -> bytes:
-        """The bytes of one token; control tokens have none."""
-        n_bytes = self._token_to_piece(token)
+    def piece(self, token: int, *, controls: bool = False) -> bytes:
+        """The bytes of one token of the vocabulary; control tokens have none, or their names."""
+        n_bytes = self._token_to_piece(token, controls)
         if n_bytes < 0:
             self._piece_buffer = ctypes.create_string_buffer(-n_bytes)
-            n_bytes = self._token_to_piece(token)
+            n_bytes = self._token_to_piece(token, controls)
         return self._piece_buffer.raw[:n_bytes]
+
+    @cached_property
+    def first_bytes(self) -> NDArray[np.int16]:
+        """Of every token; 256 for those that have none. Takes a moment the first time."""
+        import numpy as np
+
+        pieces = map(self.piece, range(self.n_vocab))
+        return np.array([piece[0] if piece else 256 for piece in pieces], dtype=np.int16)
 
     def close(self) -> None:
         self._api.llama_model_free(self.handle)
 
-    def _token_to_piece(self, token: int) -> int:
+    def _token_to_piece(self, token: int, controls: bool) -> int:
         buffer = self._piece_buffer
         n_bytes: int = self._api.llama_token_to_piece(
-            self._vocab, token, buffer, len(buffer), 0, False
+            self._vocab, token, buffer, len(buffer), 0, controls
         )
         return n_bytes
 
@@ -135,6 +151,7 @@ class Context:
             # On a processor it is no faster, and what it computes depends on how the prompt was
             # cut: logits move by 0.13 instead of 0.001 (docs/log.md, 2026-11-21).
             parameters.flash_attn_type = self._api.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        self._adjust(parameters)
         self.handle = self._api.llama_init_from_model(model.handle, parameters)
         if not self.handle:
             raise EngineError(
@@ -149,7 +166,7 @@ class Context:
         self._api.llama_set_abort_callback(
             self.handle, self._abort_callback, self.abort_flag.address
         )
-        self._memory = self._api.llama_get_memory(self.handle)
+        self._memory = self._api.llama_get_memory(self.handle)  # None: it sees a text at once
         self._n_vocab = model.n_vocab
         self.tokens: list[int] = []  # what the KV cache holds, in order
 
@@ -157,7 +174,9 @@ class Context:
         """Forget all but the first `n_tokens`; a memory that cannot forget a part forgets all."""
         if n_tokens == len(self.tokens):
             return
-        if not self._api.llama_memory_seq_rm(self._memory, 0, n_tokens, -1):
+        if not self._memory:
+            n_tokens = 0
+        elif not self._api.llama_memory_seq_rm(self._memory, 0, n_tokens, -1):
             self._api.llama_memory_clear(self._memory, True)
             n_tokens = 0
         del self.tokens[n_tokens:]
@@ -176,12 +195,15 @@ class Context:
         status = self._api.llama_decode(self.handle, batch)
         if status == 0:
             self.tokens.extend(tokens)
+        elif status == _ABORTED and not self._memory:
+            raise Aborted
         elif status == _ABORTED:
             n_held = self._api.llama_memory_seq_pos_max(self._memory, 0) + 1
             self.tokens.extend(tokens[: n_held - len(self.tokens)])
             raise Aborted
         else:
-            self._api.llama_memory_clear(self._memory, True)
+            if self._memory:
+                self._api.llama_memory_clear(self._memory, True)
             self.tokens.clear()
             raise EngineError(f"llama.cpp failed to evaluate (status {status}): {_last_words()}")
 
@@ -194,6 +216,9 @@ class Context:
 
     def close(self) -> None:
         self._api.llama_free(self.handle)
+
+    def _adjust(self, parameters: Any) -> None:
+        """Change what llama.cpp is asked for, in contexts of another kind."""
 
 
 def _last_words() -> str:

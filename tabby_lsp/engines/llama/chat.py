@@ -6,22 +6,26 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import EngineError
-from tabby_lsp.engines.llama.conversation import Speaker, answer
+from tabby_lsp.engines.llama.answering import patiently
+from tabby_lsp.engines.llama.conversation import Speaker, converse
+from tabby_lsp.engines.llama.generation import continue_text
 from tabby_lsp.engines.llama.resident import Resident
 from tabby_lsp.engines.llama.template import learn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
-    from tabby_lsp.domain import ChatRequest, EngineStatus, Piece
+    from tabby_lsp.domain import ChatRequest, EngineStatus, Piece, TextRequest
+    from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
+    from tabby_lsp.engines.llama.worker import Job
     from tabby_lsp.models.gguf import Header
 
 
 class LlamaChatEngine:
-    """Keeps domain.ChatEngine's promise with one model, one conversation after the other.
+    """Keeps the promises of domain.ChatEngine and TextEngine with one model, one after the other.
 
     Stands still while a completion runs.
     """
@@ -37,6 +41,11 @@ class LlamaChatEngine:
     def status(self) -> EngineStatus:
         return self._resident.status()
 
+    @property
+    def n_waiting(self) -> int:
+        """How many requests wait for the one that is answered."""
+        return self._resident.n_waiting
+
     async def load(self) -> None:
         await self._resident.load(self._prepare)
 
@@ -45,17 +54,43 @@ class LlamaChatEngine:
         speaker = self._speaker
         if speaker is None:
             raise EngineError("The chat model is not loaded.")
-        work = self._resident.stream(
-            lambda _, job: answer(speaker, request, lambda: job.is_cancelled)
-        )
-        async with aclosing(work) as pieces:
+        answer = self._answer(lambda _, read: converse(speaker, request, read))
+        async with aclosing(answer) as pieces:
             async for piece in pieces:
                 yield piece
+
+    async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
+        await self.load()
+        answer = self._answer(lambda loaded, read: continue_text(loaded, request, read))
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def encode(self, text: str, *, controls: bool, bos: bool) -> list[int]:
+        await self.load()
+        return await self._resident.encode(text, controls=controls, bos=bos)
+
+    async def decode(self, tokens: Sequence[int], *, controls: bool) -> str:
+        await self.load()
+        return await self._resident.decode(tokens, controls=controls)
 
     async def close(self) -> None:
         await self._resident.close()
 
+    async def _answer(
+        self, work: Callable[[Loaded, Read], Iterator[Piece]]
+    ) -> AsyncGenerator[Piece, None]:
+        def patient(loaded: Loaded, job: Job[Piece]) -> Iterator[Piece]:
+            context = loaded.context
+            with self._precedence.second(context.abort_flag):
+                read = patiently(context, self._precedence, lambda: job.is_cancelled)
+                yield from work(loaded, read)
+
+        async with aclosing(self._resident.stream(patient)) as pieces:
+            async for piece in pieces:
+                yield piece
+
     def _prepare(self, loaded: Loaded) -> None:
         model = loaded.model
         template = learn(self._resident.header, model.text_of(model.bos), model.text_of(model.eos))
-        self._speaker = Speaker(loaded, template, self._precedence)
+        self._speaker = Speaker(loaded, template)

@@ -5,21 +5,25 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from tabby_lsp.engines.llama.generation import generate
+from tabby_lsp.engines.llama.generation import continue_text, generate
 from tabby_lsp.engines.llama.resident import Resident
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
-    from tabby_lsp.domain import EngineStatus, GenerationRequest, Piece
+    from tabby_lsp.domain import EngineStatus, GenerationRequest, Piece, TextRequest
     from tabby_lsp.engines.llama.precedence import Precedence
+    from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.models.families import Fim
     from tabby_lsp.models.gguf import Header
 
 
 class LlamaEngine:
-    """Keeps domain.Engine's promise with one model; goes before every chat of this process."""
+    """Keeps the promises of domain.Engine and TextEngine with one model, one after the other.
+
+    Goes before every chat of this process.
+    """
 
     def __init__(
         self, name: str, header: Header, fim: Fim, settings: LocalSettings, precedence: Precedence
@@ -32,16 +36,44 @@ class LlamaEngine:
     def status(self) -> EngineStatus:
         return self._resident.status(self._fim.languages)
 
+    @property
+    def n_waiting(self) -> int:
+        """How many requests wait for the one that is answered."""
+        return self._resident.n_waiting
+
     async def load(self) -> None:
         await self._resident.load()
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
+        answer = self._answer(lambda loaded: generate(loaded, self._fim, request))
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
+        answer = self._answer(
+            lambda loaded: continue_text(loaded, request, loaded.context.evaluate)
+        )
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def encode(self, text: str, *, controls: bool, bos: bool) -> list[int]:
         await self.load()
-        with self._precedence.first():
-            work = self._resident.stream(lambda loaded, _: generate(loaded, self._fim, request))
-            async with aclosing(work) as pieces:
-                async for piece in pieces:
-                    yield piece
+        return await self._resident.encode(text, controls=controls, bos=bos)
+
+    async def decode(self, tokens: Sequence[int], *, controls: bool) -> str:
+        await self.load()
+        return await self._resident.decode(tokens, controls=controls)
 
     async def close(self) -> None:
         await self._resident.close()
+
+    async def _answer(
+        self, work: Callable[[Loaded], Iterator[Piece]]
+    ) -> AsyncGenerator[Piece, None]:
+        await self.load()
+        with self._precedence.first():
+            async with aclosing(self._resident.stream(lambda loaded, _: work(loaded))) as pieces:
+                async for piece in pieces:
+                    yield piece

@@ -43,7 +43,7 @@ def render(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> lis
     if fim.snippets_in_prefix:
         header, before_prefix = [*repository, *path_before], [*snippets, *path_in_prefix]
     n_others = len(header) + len(before_prefix) + len(suffix) + _N_CONTROL_TOKENS
-    prefix = _tail(_unix(segments.prefix), n_room - n_others, tokenize)
+    prefix = tail(_unix(segments.prefix), n_room - n_others, tokenize)
     return [*fim.bos, *header, *_ordered([*before_prefix, *prefix], suffix, fim)]
 
 
@@ -93,7 +93,7 @@ def _head(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
     return tokens
 
 
-def _tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
+def tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
     """The end of a text, without as few whole steps of its beginning as it takes to fit.
 
     The steps are counted from the text's beginning: while it grows at its end, the same beginning

@@ -7,7 +7,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece
 from tabby_lsp.engines.llama.binding import Context, Model
@@ -16,10 +16,12 @@ from tabby_lsp.engines.llama.worker import Job, Worker
 from tabby_lsp.models.memory import check_fits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
     from tabby_lsp.models.gguf import Header
+
+Result = TypeVar("Result")
 
 # How long `close` waits for the thread: an abort takes milliseconds, a load cannot be aborted, and
 # the process is about to end in either case.
@@ -50,12 +52,14 @@ class Resident:
         header: Header,
         settings: LocalSettings,
         wake: Callable[[], None] = lambda: None,
+        context_of: Callable[[Model, int, int, int], Context] = Context,
     ) -> None:
         """`wake` is called when something is cancelled, for work that waits for other things."""
         self.header = header
         self._name = name
         self._settings = settings
         self._wake = wake
+        self._context_of = context_of
         self._worker = Worker(self._interrupt, self._resume)
         self._loading: asyncio.Future[None] | None = None
         self._loaded: Loaded | None = None
@@ -73,6 +77,11 @@ class Resident:
             n_evaluated_total=loaded.n_evaluated_total if loaded else 0,
             n_generated_total=loaded.n_generated_total if loaded else 0,
         )
+
+    @property
+    def n_waiting(self) -> int:
+        """How many requests wait for the one that is answered."""
+        return self._worker.n_waiting
 
     async def load(self, prepare: Callable[[Loaded], None] = lambda _: None) -> None:
         """Load the model once; `prepare` is run on its thread before it is ready."""
@@ -103,6 +112,47 @@ class Resident:
         finally:
             self._worker.cancel(job)
 
+    async def call(self, work: Callable[[Loaded, Job[Result]], Result]) -> Result:
+        """What `work` returns, in its turn, on the model's thread; cancelled at any moment."""
+
+        def run(job: Job[Result]) -> None:
+            assert self._loaded is not None, "nothing is asked before `load`"
+            job.emit(work(self._loaded, job))
+
+        job: Job[Result] = Job(run)
+        self._worker.submit(job)
+        try:
+            result = await job.next()
+            assert result is not None, "every piece of work has a result"
+            return result
+        finally:
+            self._worker.cancel(job)
+
+    async def encode(self, text: str, *, controls: bool, bos: bool) -> list[int]:
+        """As domain.TextEngine has it."""
+
+        def work(loaded: Loaded, _: Job[list[int]]) -> list[int]:
+            model = loaded.model
+            start = [model.bos] if bos and model.bos >= 0 else []
+            return start + (model.tokenize_controls(text) if controls else model.tokenize(text))
+
+        return await self.call(work)
+
+    async def decode(self, tokens: Sequence[int], *, controls: bool) -> str:
+        """As domain.TextEngine has it; raises EngineError for a token that there is not."""
+
+        def work(loaded: Loaded, _: Job[str]) -> str:
+            model = loaded.model
+            unknown = next((token for token in tokens if not 0 <= token < model.n_vocab), None)
+            if unknown is not None:
+                raise EngineError(
+                    f"There is no token {unknown}: this model's are 0 to {model.n_vocab - 1}."
+                )
+            pieces = (model.piece(token, controls=controls) for token in tokens)
+            return b"".join(pieces).decode("utf-8", "replace")
+
+        return await self.call(work)
+
     async def close(self) -> None:
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
@@ -131,7 +181,7 @@ class Resident:
         check_fits(self.header, n_ctx, self._settings.n_ubatch)
         model = Model(self.header.path)
         n_threads = self._settings.n_threads or _default_n_threads()
-        context = Context(model, n_ctx, self._settings.n_ubatch, n_threads)
+        context = self._context_of(model, n_ctx, self._settings.n_ubatch, n_threads)
         tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize
         loaded = Loaded(model, context, tokenize)
         prepare(loaded)

@@ -1,4 +1,7 @@
-"""Which token comes next: the likeliest one that is no end, or one of the likely by chance."""
+"""Which token comes next: the likeliest one that is no end, or one of the likely by chance.
+
+Invariant: probabilities that are told are the model's own, before temperature, penalties and bias.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tabby_lsp.domain import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from random import Random
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from tabby_lsp.domain import Sampling
+
+    Choose = Callable[[NDArray[Any]], "Choice"]
+
+# The likeliest tokens hold nearly all of the probability: to look among these first saves sorting a
+# vocabulary of 150,000.
+_N_LIKELY = 1024
 
 
 class Choice(NamedTuple):
@@ -32,7 +40,7 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
     """
     import numpy as np
 
-    scores = _scores(logits, 1.0)
+    scores = _scores(logits)
     total = float(scores.sum())
     ends = list(end_tokens)
     end_score = float(scores[ends].sum())
@@ -44,26 +52,112 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
     return Choice(token, float(np.log(text_score / total)))
 
 
-def draw(
-    logits: NDArray[Any], end_tokens: Sequence[int], sampling: Sampling, chance: Random
-) -> Choice:
-    """One of the likely tokens, the likeliest one at a temperature of 0."""
+def takes_the_likeliest(sampling: Sampling) -> bool:
+    """Whether nothing but the model's own probabilities decides."""
+    changes = (
+        sampling.temperature,
+        sampling.frequency_penalty,
+        sampling.presence_penalty,
+        sampling.repetition_penalty - 1,
+        sampling.logit_bias,
+        sampling.grammar,
+        sampling.json_schema,
+    )
+    return not any(changes)
+
+
+def candidates(logits: NDArray[Any], sampling: Sampling) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The tokens among which chance decides, and their shares of 1.
+
+    The cuts are made in this order: temperature, `top_k`, `top_p`, `min_p`. At least one token is
+    left, none of probability 0 stays with others, and the likeliest stand first where any are cut.
+    """
     import numpy as np
 
-    scores = _scores(logits, sampling.temperature or 1.0)
-    n_most = sampling.top_k if sampling.temperature else 1
-    n_most = min(n_most or len(scores), len(scores))
-    best = np.argpartition(scores, -n_most)[-n_most:]
-    best = best[np.argsort(scores[best])[::-1]]
-    shares = scores[best] / scores[best].sum()
-    n_kept = min(int(np.searchsorted(np.cumsum(shares), sampling.top_p)) + 1, n_most)
-    index = chance.choices(range(n_kept), weights=shares[:n_kept].tolist())[0]
-    token = int(best[index])
-    logprob = float(np.log(scores[token] / scores.sum()))
-    return Choice(None if token in end_tokens else token, logprob)
+    if not sampling.temperature:
+        return np.array([logits.argmax()]), np.ones(1)
+    with np.errstate(over="ignore", under="ignore"):
+        scores = np.exp((logits - logits.max()) / np.float32(sampling.temperature))
+    if not sampling.top_k and sampling.top_p >= 1.0 and not sampling.min_p:
+        tokens = np.flatnonzero(scores)
+        return tokens, scores[tokens] / scores.sum(dtype=np.float64)
+    n_most = min(sampling.top_k or len(scores), len(scores))
+    n_above = int(np.count_nonzero(scores >= sampling.min_p if sampling.min_p else scores))
+    tokens = _likeliest(scores, min(n_most, _N_LIKELY))
+    within = float(scores[tokens].sum(dtype=np.float64))
+    if n_most > len(tokens):
+        mass = _mass(scores, n_most)
+        if within < sampling.top_p * mass and n_above > len(tokens):
+            tokens = _likeliest(scores, n_most)
+        within = mass
+    shares = scores[tokens]
+    n_kept = int(np.searchsorted(np.cumsum(shares, dtype=np.float64), sampling.top_p * within)) + 1
+    n_kept = max(1, min(n_kept, n_above, len(tokens)))
+    shares = shares[:n_kept].astype(np.float64)
+    return tokens[:n_kept], shares / shares.sum()
 
 
-def _scores(logits: NDArray[Any], temperature: float) -> NDArray[Any]:
+def penalized(
+    logits: NDArray[Any], sampling: Sampling, said: dict[int, int], prompt: Sequence[int]
+) -> NDArray[Any]:
+    """A copy with bias and penalties; `said` counts the answer's tokens.
+
+    As vLLM has it, `repetition_penalty` looks at the prompt too, and the other two do not.
+    """
+    import numpy as np
+
+    logits = logits.astype(np.float32)
+    if sampling.repetition_penalty != 1.0:
+        seen = np.unique(np.array([*prompt, *said], dtype=np.int64))
+        scores = logits[seen]
+        factor = sampling.repetition_penalty
+        logits[seen] = np.where(scores > 0, scores / factor, scores * factor)
+    if said and (sampling.frequency_penalty or sampling.presence_penalty):
+        tokens, counts = np.array([*said]), np.array([*said.values()])
+        logits[tokens] -= counts * sampling.frequency_penalty + sampling.presence_penalty
+    for token, bias in sampling.logit_bias:
+        logits[token] += bias
+    return logits
+
+
+def check(sampling: Sampling, n_vocab: int) -> None:
+    """Raise EngineError where a sampling is not for a model with so many tokens."""
+    wrong = next((token for token, _ in sampling.logit_bias if not 0 <= token < n_vocab), None)
+    if wrong is not None:
+        raise EngineError(
+            f"`logit_bias` names token {wrong}, and the model has 0 to {n_vocab - 1}."
+        )
+    if sampling.grammar and sampling.json_schema:
+        raise EngineError("An answer has either a grammar or a JSON Schema: leave one of them out.")
+
+
+def logprobs(logits: NDArray[Any]) -> NDArray[Any]:
+    """The natural logarithms of the model's own probabilities."""
+    import numpy as np
+
+    result: NDArray[Any] = logits - (float(logits.max()) + np.log(_scores(logits).sum()))
+    return result
+
+
+def _mass(scores: NDArray[Any], n_most: int) -> float:
+    """The sum of so many of the largest."""
+    import numpy as np
+
+    rest = len(scores) - n_most
+    return float((np.partition(scores, rest)[rest:] if rest else scores).sum(dtype=np.float64))
+
+
+def _likeliest(scores: NDArray[Any], n_most: int) -> NDArray[Any]:
+    """So many places of the largest scores, the largest first."""
+    import numpy as np
+
+    if n_most < len(scores):
+        best = np.argpartition(scores, -n_most)[-n_most:]
+        return best[np.argsort(-scores[best], kind="stable")]
+    return np.argsort(-scores, kind="stable")
+
+
+def _scores(logits: NDArray[Any]) -> NDArray[Any]:
     """In proportion to the probabilities, the largest being 1."""
     import numpy as np
 
@@ -71,5 +165,5 @@ def _scores(logits: NDArray[Any], temperature: float) -> NDArray[Any]:
     largest = float(scores.max())
     if not np.isfinite(largest):
         raise EngineError("The model computes nonsense, so its file is damaged: get it again.")
-    np.exp((scores - largest) / temperature, out=scores)
+    np.exp(scores - largest, out=scores)
     return scores

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import codecs
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tabby_lsp.domain import TokenLogprobs
 
 
 class TextStream:
@@ -15,11 +20,19 @@ class TextStream:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stop = stop
         self._held = ""  # may be the beginning of a stop string
+        self._n_released = 0
         self.is_stopped = False
+
+    @property
+    def n_chars(self) -> int:
+        """How many characters there are so far, those that are held back among them."""
+        return self._n_released + len(self._held)
 
     def push(self, piece: bytes) -> str:
         """The characters that are certain now."""
-        return self._release(self._decoder.decode(piece))
+        text = self._release(self._decoder.decode(piece))
+        self._n_released += len(text)
+        return text
 
     def finish(self) -> str:
         """What was held back, when no more pieces come."""
@@ -46,3 +59,31 @@ class TextStream:
             if text.endswith(stop[:n])
         )
         return max(lengths, default=0)
+
+
+class TokenTrail:
+    """Which tokens each piece of an answer shows: those of which it has the first character.
+
+    An instance lives as long as one answer. Tokens of a stop string, and after it, are in no piece.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: deque[tuple[int, TokenLogprobs]] = deque()
+        self._n_shown = 0
+
+    def add(self, n_chars_before: int, token: TokenLogprobs) -> None:
+        self._tokens.append((n_chars_before, token))
+
+    def shown(self, n_chars: int) -> tuple[TokenLogprobs, ...]:
+        """The tokens of the next characters."""
+        self._n_shown += n_chars
+        shown = []
+        while self._tokens and self._tokens[0][0] < self._n_shown:
+            shown.append(self._tokens.popleft()[1])
+        return tuple(shown)
+
+    def rest(self) -> tuple[TokenLogprobs, ...]:
+        """All that are left, such as control tokens at the end, which have no characters."""
+        rest = tuple(token for _, token in self._tokens)
+        self._tokens.clear()
+        return rest

@@ -66,6 +66,11 @@ class Worker:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
+    @property
+    def n_waiting(self) -> int:
+        """How many jobs wait for the one that runs."""
+        return len(self._jobs)
+
     def submit(self, job: Job[Item]) -> None:
         with self._changed:
             if self._thread is None:
@@ -80,6 +85,8 @@ class Worker:
             job.is_cancelled = True
             if self._running is job:
                 self._interrupt()
+            elif job in self._jobs:
+                self._jobs.remove(job)  # type: ignore[arg-type]
 
     def stop(self, timeout_s: float) -> bool:
         """Cancel everything and wait for the thread to end, at most so long; whether it has."""
@@ -107,6 +114,7 @@ class Worker:
             while True:
                 while self._jobs:
                     job = self._jobs.popleft()
+                    # Its loop may be closed, or all may have been stopped.
                     if not job.is_cancelled:
                         self._running = job
                         self._resume()
