@@ -9,6 +9,7 @@ from tabby_lsp.config import REMOTE_KINDS, api_key_of, data_dir
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.absent import AbsentEngine
 from tabby_lsp.engines.llama.chat import LlamaChatEngine
+from tabby_lsp.engines.llama.embedding import LlamaEmbedder
 from tabby_lsp.engines.llama.engine import LlamaEngine
 from tabby_lsp.engines.scripted import ScriptedEngine, read_script
 from tabby_lsp.models.families import fim_of
@@ -17,7 +18,7 @@ from tabby_lsp.models.gguf import read_header
 from tabby_lsp.models.roles import template_of
 
 if TYPE_CHECKING:
-    from tabby_lsp.config import EngineSettings, LocalSettings, ServeSettings, Settings
+    from tabby_lsp.config import EngineSettings, Settings
     from tabby_lsp.domain import ChatEngine, Embedder, Engine
     from tabby_lsp.engines.llama.precedence import Precedence
 
@@ -56,10 +57,14 @@ def chat_engine_for(settings: Settings, precedence: Precedence) -> ChatEngine:
         return AbsentEngine(name if name in settings.engines else model, str(error))
 
 
-def embedder_for(settings: ServeSettings, local: LocalSettings) -> Embedder:
+def embedder_for(settings: Settings, precedence: Precedence) -> Embedder:
     """Who turns texts into vectors, likewise."""
-    model = settings.embedding_model
-    return AbsentEngine(model, f"{model} cannot turn texts into vectors.")
+    model = settings.serve.embedding_model
+    try:
+        header = read_header(locate(model, data_dir()))
+        return LlamaEmbedder(model, header, settings.local, precedence)
+    except EngineError as error:
+        return AbsentEngine(model, str(error))
 
 
 def engine_settings(settings: Settings) -> tuple[object, ...]:

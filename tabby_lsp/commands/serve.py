@@ -77,7 +77,8 @@ async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: L
         if role == "chat":
             chat = replace(settings.chat, model=name)
             return chat_engine_for(replace(settings, chat=chat), precedence)
-        return embedder_for(replace(settings.serve, embedding_model=name), settings.local)
+        serving = replace(settings.serve, embedding_model=name)
+        return embedder_for(replace(settings, serve=serving), precedence)
 
     rack = Rack(make)
     for role, name in _named(settings).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import EngineError
@@ -11,6 +12,7 @@ from tabby_lsp.engines.llama.conversation import Speaker, converse
 from tabby_lsp.engines.llama.generation import continue_text
 from tabby_lsp.engines.llama.resident import Resident
 from tabby_lsp.engines.llama.template import learn
+from tabby_lsp.engines.thoughts import Thoughts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -54,10 +56,14 @@ class LlamaChatEngine:
         speaker = self._speaker
         if speaker is None:
             raise EngineError("The chat model is not loaded.")
-        answer = self._answer(lambda _, read: converse(speaker, request, read))
+        answer, thoughts = (
+            self._answer(lambda _, read: converse(speaker, request, read)),
+            Thoughts(),
+        )
         async with aclosing(answer) as pieces:
             async for piece in pieces:
-                yield piece
+                text = thoughts.push(piece.text) + (thoughts.finish() if piece.finish else "")
+                yield replace(piece, text=text, logprobs=piece.logprobs if text else ())
 
     async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         await self.load()
