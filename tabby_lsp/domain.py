@@ -55,6 +55,14 @@ class EngineError(Exception):
     """An engine cannot do what it was asked; the text is a sentence with cause and remedy."""
 
 
+class Unusable(EngineError):
+    """The request itself is at fault: asked again as it is, it fails again."""
+
+
+class TooLong(Unusable):
+    """What must be read as a whole is longer than the model can hold in mind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snippet:
     """A piece of another file that may help to complete this one."""
@@ -146,6 +154,7 @@ class ChatRequest:
     max_tokens: int
     stop: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
+    keeps_last: bool = False  # the last message is read as a whole, or refused with TooLong
 
 
 @dataclass(frozen=True, slots=True)

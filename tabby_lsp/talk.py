@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Nobody waits for each key here, and what is found helps.
 _GATHER_TIMEOUT_S = 1.0
 # Qwen's advice for its chat models, and no harm to others; code is changed at a temperature of 0.
-_SAMPLING = Sampling(temperature=0.7, top_k=20, top_p=0.8)
+SAMPLING = Sampling(temperature=0.7, top_k=20, top_p=0.8)
 _MAX_DOCUMENT_CHARS = 5_000_000
 _CHARS_PER_TOKEN = 2  # at least, so that an order to change much code is not cut off
 
@@ -112,9 +112,7 @@ class Talk:
         return Rewritten(text=put_in(answer.text, _selection(passage)), answer=answer)
 
     async def _ask(self, messages: tuple[ChatMessage, ...], hear: Hear) -> Answer:
-        request = ChatRequest(
-            messages=messages, max_tokens=self.chat.max_tokens, sampling=_SAMPLING
-        )
+        request = ChatRequest(messages=messages, max_tokens=self.chat.max_tokens, sampling=SAMPLING)
         return await listen(self.engine, request, hear)
 
     async def _material(self, passage: Passage) -> Material:

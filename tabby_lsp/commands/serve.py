@@ -91,6 +91,7 @@ async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: L
         journal=Journal(state_dir() / "events"),
         logs_prompts=settings.serve.log_prompts,
         device=_device(devices),
+        max_chat_tokens=settings.chat.max_tokens,
         rules=rules,
     )
     models = " ".join(rack.name(role) or "-" for role in ("completion", "chat"))

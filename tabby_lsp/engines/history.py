@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tabby_lsp.domain import ChatMessage, EngineError
+from tabby_lsp.domain import ChatMessage, EngineError, TooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,17 +38,26 @@ def in_turns(messages: Iterable[ChatMessage]) -> Conversation:
     return tuple(_joined(group) for group in [system, *turns] if group)
 
 
-def cropped(messages: Conversation, n_room: int, count: Count) -> Conversation:
+def cropped(
+    messages: Conversation, n_room: int, count: Count, *, keeps_last: bool = False
+) -> Conversation:
     """What of a conversation in turns fits into `n_room` tokens, its attachments put in place.
 
     Attachments go first, the last ones before the others; then the oldest turns after the first
     one, which says what it is all about; then the middle of the longest texts.
-    Raises EngineError where there is not even room for the template.
+    Raises EngineError where there is not even room for the template, and TooLong where `keeps_last`
+    and there is none for the last message as it is.
     """
     while (n_tokens := count(_plain(messages))) > n_room:
         fewer = _without_an_attachment(messages) or _without_a_turn(messages)
         if fewer is None:
-            fewer = _shortened(messages, n_room / n_tokens * _CUT_SHARE)
+            spared = len(messages) - 1 if keeps_last else len(messages)
+            fewer = _shortened(messages, n_room / n_tokens * _CUT_SHARE, spared)
+        if fewer is None and keeps_last:
+            raise TooLong(
+                f"The last message does not fit into {n_room} tokens: send less, or ask for fewer "
+                "tokens in the answer."
+            )
         if fewer is None:
             raise EngineError(
                 f"The conversation does not fit into {n_room} tokens: "
@@ -89,13 +98,13 @@ def _without_a_turn(messages: Conversation) -> Conversation | None:
     return messages[: first + 1] + messages[first + 3 :]
 
 
-def _shortened(messages: Conversation, share: float) -> Conversation | None:
-    """The longest text without its middle."""
+def _shortened(messages: Conversation, share: float, n_first: int) -> Conversation | None:
+    """The longest of the first texts without its middle."""
     messages = _plain(messages)
-    longest = max(messages, key=lambda message: len(message.content))
-    n_chars = int(len(longest.content) * share)
-    if len(longest.content) <= _FEWEST_CHARS:
+    longest = max(messages[:n_first], key=lambda message: len(message.content), default=None)
+    if longest is None or len(longest.content) <= _FEWEST_CHARS:
         return None
+    n_chars = int(len(longest.content) * share)
     half = max(0, n_chars - len(LEFT_OUT)) // 2
     text = longest.content
     shorter = replace(longest, content=text[:half] + LEFT_OUT + text[len(text) - half :])

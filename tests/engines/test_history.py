@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabby_lsp.domain import ChatMessage, Role
+from tabby_lsp.domain import ChatMessage, Role, TooLong
 from tabby_lsp.engines.history import LEFT_OUT, cropped, in_turns
 
 
@@ -63,6 +64,15 @@ def test_a_long_text_loses_its_middle() -> None:
     assert after[0].content.startswith("begin")
     assert LEFT_OUT in after[0].content
     assert after[0].content.endswith("end?")
+
+
+def test_a_last_message_that_must_stay_whole_costs_the_others_and_then_is_refused() -> None:
+    talk = said("s: " + "y" * 300, "u: " + "x" * 300, "a: so", "u: " + "z" * 100)
+    after = cropped(talk, 200, n_characters, keeps_last=True)
+    assert after[-1] == talk[-1]
+    assert n_characters(after) <= 200
+    with pytest.raises(TooLong, match="last message"):
+        cropped(talk, 100, n_characters, keeps_last=True)
 
 
 messages = st.builds(

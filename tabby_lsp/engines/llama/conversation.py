@@ -47,7 +47,9 @@ def converse(speaker: Speaker, request: ChatRequest, read: Read) -> Iterator[Pie
     asked_s = time.perf_counter()
     loaded, sampling = speaker.loaded, request.sampling
     n_room = n_prompt_room(loaded.context, request.max_tokens)
-    prompt = speaker.spell(cropped(in_turns(request.messages), n_room, speaker.count))
+    turns = in_turns(request.messages)
+    messages = cropped(turns, n_room, speaker.count, keeps_last=request.keeps_last)
+    prompt = speaker.spell(messages)
     end_tokens, stop = _ends(speaker)
     question = Question(
         prompt,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.responses import StreamingResponse
 
-from tabby_lsp.domain import EngineError
+from tabby_lsp.domain import EngineError, TooLong, Unusable
 from tabby_lsp.rack import Busy, NotLoaded
 from tabby_lsp.servers.http.errors import Refusal
 from tabby_lsp.servers.http.quirks import client_named
@@ -50,9 +50,12 @@ async def while_listened_to(request: Request, work: Coroutine[Any, Any, Result])
             await asyncio.gather(working, gone, return_exceptions=True)
 
 
-async def events(request: Request, chunks: AsyncGenerator[object, None]) -> StreamingResponse:
+async def events(
+    request: Request, chunks: AsyncGenerator[object, None], *, has_done: bool = True
+) -> StreamingResponse:
     """A stream of JSON values; what goes wrong before the first of them is still a refusal.
 
+    `has_done` says whether this API ends its streams with `[DONE]`, for clients that bear it.
     Starlette cancels it when the client hangs up, which closes `chunks`.
     """
     client = client_named(request.headers.get("user-agent", ""))
@@ -75,7 +78,7 @@ async def events(request: Request, chunks: AsyncGenerator[object, None]) -> Stre
                 finally:
                     pending.cancel()
                     await asyncio.wait({pending})
-            if client.ends_with_done:
+            if has_done and client.ends_with_done:
                 yield b"data: [DONE]\n\n"
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -88,6 +91,10 @@ def refusal_of(error: EngineError) -> Refusal:
         return Refusal(429, str(error), retry_after_s=1)
     if isinstance(error, NotLoaded):
         return Refusal(501, str(error))
+    if isinstance(error, TooLong):
+        return Refusal(400, str(error), code="context_length_exceeded")
+    if isinstance(error, Unusable):
+        return Refusal(400, str(error))
     return Refusal(503, str(error), retry_after_s=5)
 
 

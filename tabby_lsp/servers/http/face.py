@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 
 from tabby_lsp import __version__
 from tabby_lsp.rack import ROLES
-from tabby_lsp.servers.http import shared, tabby
+from tabby_lsp.servers.http import openai, shared, tabby
+from tabby_lsp.servers.http.documented import ERRORS
 from tabby_lsp.servers.http.errors import Refusal
 from tabby_lsp.servers.http.gate import Gate, Rules
 from tabby_lsp.servers.http.meter import Meter
@@ -37,6 +38,7 @@ class Parts:
     journal: Journal
     logs_prompts: bool
     device: str  # "cpu", or what else the models run on
+    max_chat_tokens: int  # of an answer, where a request does not say
     rules: Rules
 
 
@@ -48,9 +50,12 @@ def face(parts: Parts) -> ASGIApp:
         summary="Completion and chat from a model on your own machine.",
         docs_url=None,  # It would load scripts from elsewhere.
         redoc_url=None,
+        responses=ERRORS,
     )
     meter = Meter(app)
-    app.include_router(shared.router(parts.suggest, parts.journal if parts.logs_prompts else None))
+    journal = parts.journal if parts.logs_prompts else None
+    app.include_router(shared.router(parts.suggest, parts.rack, journal))
+    app.include_router(openai.router(parts.rack, parts.max_chat_tokens))
     app.include_router(tabby.router(parts.rack, parts.journal, parts.device))
 
     @app.get("/metrics", response_class=PlainTextResponse)
@@ -101,5 +106,11 @@ def _told(refusal: Refusal) -> JSONResponse:
 def _why_invalid(error: RequestValidationError) -> str:
     """The first few faults, each with its place; what was sent is not repeated."""
     faults: list[dict[str, Any]] = list(error.errors())[:3]
-    said = [f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in faults]
+    said = [f"{_place(each['loc'])}: {each['msg']}" for each in faults]
     return "; ".join(said)[:500]
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where in the body, without our word for whose body it is."""
+    inside = list(map(str, location[1:]))
+    return ".".join(inside[1:] if inside[:1] in (["tabby"], ["openai"]) else inside) or "body"
