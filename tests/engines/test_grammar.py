@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabby_lsp.domain import EngineError
+from tabby_lsp.domain import EngineError, Unusable
 from tabby_lsp.engines.llama.constraint import Constraint
 
 JSON = r"""
@@ -103,7 +103,7 @@ def test_grammars_mean_what_llama_cpp_says(
     ],
 )  # fmt: skip
 def test_what_is_no_grammar_is_a_sentence(grammar: str, why: str) -> None:
-    with pytest.raises(EngineError, match="The grammar cannot be used") as caught:
+    with pytest.raises(Unusable, match="The grammar cannot be used") as caught:
         Constraint(grammar)
     assert why in str(caught.value)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabby_lsp.domain import EngineError, Sampling
+from tabby_lsp.domain import EngineError, Sampling, Unusable
 from tabby_lsp.engines.llama.sampling import (
     candidates,
     check,
@@ -116,9 +116,9 @@ def test_what_changes_the_choice_is_known(changed: dict[str, Any]) -> None:
 
 
 def test_what_is_not_for_the_model_is_refused() -> None:
-    with pytest.raises(EngineError, match="token 8, and the model has 0 to 7"):
+    with pytest.raises(Unusable, match="token 8, and the model has 0 to 7"):
         check(Sampling(logit_bias=((7, 1.0), (8, 1.0))), 8)
-    with pytest.raises(EngineError, match="either a grammar or a JSON Schema"):
+    with pytest.raises(Unusable, match="either a grammar or a JSON Schema"):
         check(Sampling(grammar="g", json_schema="{}"), 8)
 
 

@@ -32,7 +32,7 @@ class Constraint:
     """The grammar of one answer, and how much of it has been said; lives as long as the answer."""
 
     def __init__(self, grammar: str) -> None:
-        """Raises EngineError where the text is no grammar."""
+        """Raises Unusable where the text is no grammar."""
         self._recognizer = Recognizer(Grammar(grammar))
         self._column = self._recognizer.first
         self._pending = b""  # of a character that is not whole

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tabby_lsp.domain import EngineError, TokenLogprobs
+from tabby_lsp.domain import TokenLogprobs, Unusable
 from tabby_lsp.engines.llama.constraint import Constraint
 from tabby_lsp.engines.llama.sampling import (
     Choice,
@@ -36,7 +36,7 @@ class Sampler:
     def __init__(
         self, model: Model, sampling: Sampling, end_tokens: Sequence[int], prompt: Sequence[int]
     ) -> None:
-        """Raises EngineError where the sampling, its grammar or its schema cannot be used."""
+        """Raises Unusable where the sampling, its grammar or its schema cannot be used."""
         check(sampling, model.n_vocab)
         self._model = model
         self._sampling = sampling
@@ -101,7 +101,7 @@ class Sampler:
             left[place] = -np.inf
         if constraint.may_end:
             return None
-        raise EngineError(
+        raise Unusable(
             "The grammar leaves this model nothing to say: none of its tokens goes on with the "
             "text. Change the grammar."
         )

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tabby_lsp.domain import EngineError
+from tabby_lsp.domain import Unusable
 
 _MAX_CHARS = 1 << 20
 _MAX_SYMBOLS = 200_000
@@ -69,7 +69,7 @@ class _Group:
 class Grammar:
     """`rules[n]` holds the alternatives of rule n; a text is in the language if rule `root` is it.
 
-    Raises EngineError where the text is no grammar.
+    Raises Unusable where the text is no grammar.
     """
 
     def __init__(self, text: str) -> None:
@@ -223,5 +223,5 @@ def _codes(text: str) -> list[tuple[int, bool]]:
     return codes
 
 
-def _wrong(why: str) -> EngineError:
-    return EngineError(f"The grammar cannot be used: {why}. GBNF.md of llama.cpp has the language.")
+def _wrong(why: str) -> Unusable:
+    return Unusable(f"The grammar cannot be used: {why}. GBNF.md of llama.cpp has the language.")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece
+from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Unusable
 from tabby_lsp.engines.llama.binding import Context, Model
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.worker import Job, Worker
@@ -139,13 +139,13 @@ class Resident:
         return await self.call(work)
 
     async def decode(self, tokens: Sequence[int], *, controls: bool) -> str:
-        """As domain.TextEngine has it; raises EngineError for a token that there is not."""
+        """As domain.TextEngine has it; raises Unusable for a token that there is not."""
 
         def work(loaded: Loaded, _: Job[str]) -> str:
             model = loaded.model
             unknown = next((token for token in tokens if not 0 <= token < model.n_vocab), None)
             if unknown is not None:
-                raise EngineError(
+                raise Unusable(
                     f"There is no token {unknown}: this model's are 0 to {model.n_vocab - 1}."
                 )
             pieces = (model.piece(token, controls=controls) for token in tokens)

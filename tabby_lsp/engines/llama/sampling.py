@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tabby_lsp.domain import EngineError
+from tabby_lsp.domain import EngineError, Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,14 +121,12 @@ def penalized(
 
 
 def check(sampling: Sampling, n_vocab: int) -> None:
-    """Raise EngineError where a sampling is not for a model with so many tokens."""
+    """Raise Unusable where a sampling is not for a model with so many tokens."""
     wrong = next((token for token, _ in sampling.logit_bias if not 0 <= token < n_vocab), None)
     if wrong is not None:
-        raise EngineError(
-            f"`logit_bias` names token {wrong}, and the model has 0 to {n_vocab - 1}."
-        )
+        raise Unusable(f"`logit_bias` names token {wrong}, and the model has 0 to {n_vocab - 1}.")
     if sampling.grammar and sampling.json_schema:
-        raise EngineError("An answer has either a grammar or a JSON Schema: leave one of them out.")
+        raise Unusable("An answer has either a grammar or a JSON Schema: leave one of them out.")
 
 
 def logprobs(logits: NDArray[Any]) -> NDArray[Any]:

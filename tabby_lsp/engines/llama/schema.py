@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from tabby_lsp.domain import EngineError
+from tabby_lsp.domain import EngineError, Unusable
 from tabby_lsp.engines.llama import library
 
 _MAX_CHARS = 64 * 1024
@@ -26,7 +26,7 @@ _COUNTS = ("minItems", "maxItems", "minLength", "maxLength")
 
 
 def grammar_of_schema(schema: str) -> str:
-    """GBNF whose `root` is the schema's JSON; raises EngineError where there is none."""
+    """GBNF whose `root` is the schema's JSON; raises Unusable where there is none."""
     if len(schema) > _MAX_CHARS:
         raise _unusable(f"it is longer than {_MAX_CHARS:,} characters")
     library.opened()
@@ -124,5 +124,5 @@ def _check_object(value: dict[str, object]) -> None:
         raise _unusable(f"it refers to {reference[:80]}, which is not inside it")
 
 
-def _unusable(why: str) -> EngineError:
-    return EngineError(f"The JSON Schema cannot be used: {why}. Simplify it.")
+def _unusable(why: str) -> Unusable:
+    return Unusable(f"The JSON Schema cannot be used: {why}. Simplify it.")
