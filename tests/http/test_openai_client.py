@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from tests.http.served import PATIENCE_S
+from tests.http.served import PATIENCE_S, serving
+from tests.models.vector_model import WIDTH, write_vector_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from openai.types.chat import ChatCompletionUserMessageParam
 
@@ -180,6 +182,37 @@ def test_a_conversation_that_is_too_long_loses_its_beginning(client: openai.Open
     )
     assert answer.usage is not None
     assert answer.usage.prompt_tokens < 4096
+
+
+# Embeddings.
+
+
+def test_texts_become_vectors_of_the_embedding_model(home: Path) -> None:
+    model = write_vector_model(home / "vectors.gguf")
+    config = home / "config.toml"
+    config.write_text(f"[serve]\nembedding_model = {json.dumps(str(model))}\n")
+    with serving(home, "--config", str(config)) as server:
+        with openai.OpenAI(
+            base_url=f"{server.url}/v1", api_key="any", max_retries=0, timeout=PATIENCE_S
+        ) as client:
+            assert [each.id for each in client.models.list()] == ["starter", "vectors"]
+            # The package asks for base64 where nothing is said, and for numbers where they are.
+            packed = client.embeddings.create(model="", input=["def add", "class a"])
+            plain = client.embeddings.create(
+                model="Vectors", input=["def add", "class a"], encoding_format="float"
+            )
+            assert plain.usage.prompt_tokens > 2
+            with pytest.raises(openai.BadRequestError, match=f"{WIDTH} dimensions"):
+                client.embeddings.create(model="", input="a", dimensions=WIDTH + 1)
+            with pytest.raises(openai.BadRequestError, match="no token 9999"):
+                client.embeddings.create(model="", input=[9999])
+            with pytest.raises(openai.APIStatusError, match="starter gives no vectors"):
+                client.embeddings.create(model="starter", input="a")
+    for mine, same in zip(plain.data, packed.data, strict=True):
+        assert len(mine.embedding) == WIDTH
+        assert mine.embedding == pytest.approx(same.embedding, abs=1e-6)
+        assert sum(value * value for value in mine.embedding) == pytest.approx(1)
+    assert plain.data[0].embedding != pytest.approx(plain.data[1].embedding, abs=1e-3)
 
 
 # Errors.

@@ -96,6 +96,11 @@ class LlamaEmbedder:
 
         return await self._resident.call(work)
 
+    async def decode(self, tokens: Sequence[int], *, controls: bool) -> str:
+        """As domain.TextEngine has it: a text may come as this model's own token ids."""
+        await self.load()
+        return await self._resident.decode(tokens, controls=controls)
+
     async def close(self) -> None:
         await self._resident.close()
 
