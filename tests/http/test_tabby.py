@@ -106,7 +106,9 @@ def test_metrics_are_prometheus_text(served: Served) -> None:
     text = served.http.get("/metrics").text
     assert re.search(r'tabby_http_requests_total\{.*"/v1/completions".*\} \d+', text)
     for line in text.splitlines():
-        assert re.fullmatch(r"# TYPE \w+ (counter|gauge)|\w+(\{[^}]*\})? [\d.e+-]+", line)
+        assert re.fullmatch(
+            r'# TYPE \w+ (counter|gauge)|\w+(\{(\w+="[^"]*",?)+\})? [\d.e+-]+', line
+        )
 
 
 def events(home: Path) -> list[dict[str, Any]]:
