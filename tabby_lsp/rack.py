@@ -1,18 +1,24 @@
 """Which model answers what, one for each role, and how it is exchanged while requests run.
 
-Invariant: a model is given back when the last request that uses it has ended, and not before.
+A model is exchanged by loading the next one beside it, so that somebody always answers. Where the
+memory does not hold both, the old one ends what it has begun and goes first; who asks in between
+is told to ask again.
+
+Invariant: a model is given back when the last request that uses it has ended, and not before; one
+model is loaded at a time, since each is weighed against the memory that is free.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from tabby_lsp.config import names_a_file
 from tabby_lsp.domain import EngineError
+from tabby_lsp.models.memory import DoesNotFit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,6 +35,10 @@ class NotLoaded(EngineError):
 
 class Busy(EngineError):
     """Too many wait already."""
+
+
+class Exchanged(EngineError):
+    """One model has gone and the next is not there yet."""
 
 
 class Loadable(Protocol):
@@ -60,8 +70,9 @@ class Rack:
 
     def __init__(self, make: Callable[[Role, str], Loadable]) -> None:
         self._make = make
-        self._places: dict[Role, _Place] = {}
-        self._changing = {role: asyncio.Lock() for role in ROLES}
+        self._places: dict[Role, _Place] = {}  # what was loaded last stands last
+        self._changing = asyncio.Lock()
+        self._between: set[Role] = set()  # whose old model has gone and whose new one loads
         self._leaving: set[asyncio.Task[None]] = set()
 
     def name(self, role: Role) -> str:
@@ -79,6 +90,11 @@ class Rack:
         place = self._places.get(role)
         return place.n_users if place else 0
 
+    def latest(self) -> Role | None:
+        """Whose model was loaded last, of those that generate."""
+        generating = (role for role in reversed(self._places) if role != "embedding")
+        return next(generating, None)
+
     def role_of(self, name: str) -> Role | None:
         """What a loaded model is for, by its name in whatever case."""
         found = (role for role in ROLES if self.name(role).lower() == name.lower())
@@ -88,6 +104,8 @@ class Rack:
     async def using(self, role: Role) -> AsyncIterator[Any]:
         """The engine of a role, which stays until this is left; raises NotLoaded and Busy."""
         place = self._places.get(role)
+        if place is None and role in self._between:
+            raise Exchanged(f"The {role} model is being exchanged: try again.")
         if place is None:
             raise NotLoaded(f"No {role} model is loaded: start the server with one.")
         if place.n_users >= MAX_WAITING:
@@ -105,26 +123,58 @@ class Rack:
 
         Raises EngineError where it cannot be loaded, and everything stays as it was.
         """
-        async with self._changing[role]:
-            if role in self._places and self._places[role].asked == name:
-                return
-            engine = await asyncio.to_thread(self._make, role, name)
-            try:
-                await engine.load()
-            except BaseException:
-                await engine.close()
-                raise
+        async with self._changing:
             old = self._places.get(role)
-            self._places[role] = _Place(name, _called(name), engine)
-            self._dismiss(old)
+            if old is not None and old.asked == name:
+                self._stand(role, old)
+                return
+            try:
+                new = await self._loaded(role, name)
+            except DoesNotFit:
+                if old is None and not self._leaving:
+                    raise
+                await self._put_after(role, name, old)
+            else:
+                self._stand(role, new)
+                self._dismiss(old)
 
     async def take(self, role: Role) -> None:
         """Have nobody answer any more; raises NotLoaded where nobody did."""
-        async with self._changing[role]:
+        async with self._changing:
             old = self._places.pop(role, None)
             if old is None:
                 raise NotLoaded(f"No {role} model is loaded.")
             self._dismiss(old)
+
+    async def _loaded(self, role: Role, name: str) -> _Place:
+        engine = await asyncio.to_thread(self._make, role, name)
+        try:
+            await engine.load()
+        except BaseException:
+            await engine.close()
+            raise
+        return _Place(name, called(name), engine)
+
+    async def _put_after(self, role: Role, name: str, old: _Place | None) -> None:
+        """Load when all that leaves has gone; where that fails, the old model comes back."""
+        self._between.add(role)
+        try:
+            self._dismiss(self._places.pop(role, None))
+            await asyncio.gather(*self._leaving)
+            try:
+                new = await self._loaded(role, name)
+            except EngineError:
+                if old is not None:
+                    with suppress(EngineError):
+                        self._stand(role, await self._loaded(role, old.asked))
+                raise
+            self._stand(role, new)
+        finally:
+            self._between.discard(role)
+
+    def _stand(self, role: Role, place: _Place) -> None:
+        self._places.pop(role, None)
+        self._places[role] = place
 
     async def close(self) -> None:
         """Give everything back, whatever runs."""
@@ -140,7 +190,8 @@ class Rack:
             task.add_done_callback(self._leaving.discard)
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
+    """What clients call a model that was asked for by its name, or by a path."""
     return Path(name).stem if names_a_file(name) else name
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tabby_lsp.domain import EngineError, EngineStatus
-from tabby_lsp.rack import MAX_WAITING, Busy, NotLoaded, Rack, Role
+from tabby_lsp.models.memory import DoesNotFit
+from tabby_lsp.rack import MAX_WAITING, Busy, Exchanged, NotLoaded, Rack, Role
 
 
 class Model:
@@ -105,5 +108,145 @@ def test_the_queue_is_bounded() -> None:
         for context in contexts:
             await context.__aexit__(None, None, None)
         assert rack.n_users("chat") == 0
+
+    asyncio.run(work())
+
+
+# Memory for so many models.
+
+
+class Room:
+    """Holds so many models; knows which are there."""
+
+    def __init__(self, n_places: int) -> None:
+        self.n_places = n_places
+        self.there: set[Tenant] = set()
+        self.was_full = asyncio.Event()
+
+    def make(self, role: Role, name: str) -> Tenant:
+        return Tenant(role, name, self)
+
+
+class Tenant(Model):
+    """A model that takes up a place, and is asked only while it has it."""
+
+    def __init__(self, role: Role, name: str, room: Room) -> None:
+        super().__init__(role, name)
+        self._room = room
+        self.n_users = 0
+
+    async def load(self) -> None:
+        await super().load()
+        if len(self._room.there) >= self._room.n_places or self.status.model == "huge":
+            self._room.was_full.set()
+            raise DoesNotFit(f"{self.status.model} does not fit")
+        self._room.there.add(self)
+
+    async def answer(self, n_steps: int) -> None:
+        self.n_users += 1
+        try:
+            for _ in range(n_steps):
+                assert self in self._room.there, "asked without being there"
+                await asyncio.sleep(0)
+        finally:
+            self.n_users -= 1
+
+    async def close(self) -> None:
+        assert not self.n_users, "given back while it was asked"
+        self._room.there.discard(self)
+        await super().close()
+
+
+def test_without_memory_for_both_the_old_model_ends_its_work_and_goes_first() -> None:
+    async def work() -> None:
+        room = Room(1)
+        rack = Rack(room.make)
+        await rack.put("chat", "old")
+        async with rack.using("chat") as old:
+            exchange = asyncio.ensure_future(rack.put("chat", "new"))
+            await room.was_full.wait()
+            for _ in range(10):  # Turns enough for another try, which would fail.
+                await asyncio.to_thread(lambda: None)
+            assert old in room.there
+            with pytest.raises(Exchanged):
+                async with rack.using("chat"):
+                    pass
+        await exchange
+        assert rack.name("chat") == "new"
+        assert len(room.there) == 1
+
+    asyncio.run(work())
+
+
+def test_a_model_that_never_fits_gives_the_old_one_back() -> None:
+    async def work() -> None:
+        room = Room(1)
+        rack = Rack(room.make)
+        await rack.put("chat", "old")
+        with pytest.raises(DoesNotFit, match="huge"):
+            await rack.put("chat", "huge")
+        async with rack.using("chat") as model:
+            await model.answer(1)
+            assert model.status.model == "old"
+
+    asyncio.run(work())
+
+
+def test_what_was_loaded_last_is_the_latest() -> None:
+    async def work() -> None:
+        rack = Rack(Model)
+        assert rack.latest() is None
+        await rack.put("completion", "a")
+        await rack.put("chat", "b")
+        await rack.put("embedding", "c")
+        assert rack.latest() == "chat"
+        await rack.put("completion", "a")
+        assert rack.latest() == "completion"
+        await rack.take("completion")
+        assert rack.latest() == "chat"
+
+    asyncio.run(work())
+
+
+_ROLES: list[Role] = ["completion", "chat"]
+_NAMES = ["a", "b", "c", "broken", "huge"]
+_CHANGES = st.tuples(st.sampled_from(_ROLES), st.sampled_from([*_NAMES, None]), st.integers(0, 3))
+_ASKED = st.tuples(st.sampled_from(_ROLES), st.integers(0, 4), st.integers(0, 4))
+
+
+@given(st.integers(1, 3), st.lists(_CHANGES, max_size=8), st.lists(_ASKED, max_size=12))
+def test_whatever_is_exchanged_meanwhile_everybody_is_answered_or_refused(
+    n_places: int,
+    changes: list[tuple[Role, str | None, int]],
+    asked: list[tuple[Role, int, int]],
+) -> None:
+    async def change(rack: Rack, role: Role, name: str | None, n_waits: int) -> None:
+        for _ in range(n_waits):
+            await asyncio.sleep(0)
+        try:
+            await (rack.put(role, name) if name else rack.take(role))
+        except EngineError:
+            pass
+
+    async def ask(rack: Rack, role: Role, n_waits: int, n_steps: int) -> None:
+        for _ in range(n_waits):
+            await asyncio.sleep(0)
+        try:
+            async with rack.using(role) as model:
+                await model.answer(n_steps)
+        except (NotLoaded, Busy, Exchanged):
+            pass
+
+    async def work() -> None:
+        room = Room(n_places)
+        rack = Rack(room.make)
+        changing = (change(rack, *each) for each in changes)
+        asking = (ask(rack, *each) for each in asked)
+        await asyncio.wait_for(asyncio.gather(*changing, *asking), 10)
+        for role in _ROLES:
+            if rack.name(role):
+                await rack.take(role)
+        await asyncio.gather(*rack._leaving)
+        assert not room.there
 
     asyncio.run(work())

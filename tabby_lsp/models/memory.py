@@ -37,6 +37,10 @@ _CGROUP_V1 = (
 )
 
 
+class DoesNotFit(ModelFileError):
+    """The model needs more memory than is free."""
+
+
 def memory_needed_bytes(header: Header, n_ctx: int, n_ubatch: int) -> int:
     """The weights, a KV cache for `n_ctx` tokens in 16 bits, and llama.cpp's working memory.
 
@@ -62,14 +66,14 @@ def memory_free_bytes() -> int | None:
 
 
 def check_fits(header: Header, n_ctx: int, n_ubatch: int) -> None:
-    """Raise ModelFileError when the model needs more memory than is free.
+    """Raise DoesNotFit when the model needs more memory than is free.
 
     `n_ubatch` is how many tokens llama.cpp computes at once; it keeps the logits of each.
     """
     needed_bytes = memory_needed_bytes(header, n_ctx, n_ubatch)
     free_bytes = memory_free_bytes()
     if free_bytes is not None and needed_bytes > free_bytes:
-        raise ModelFileError(
+        raise DoesNotFit(
             f"{header.path} needs about {needed_bytes / 1e6:,.0f} MB of memory for a context of"
             f" {n_ctx:,} tokens and {free_bytes / 1e6:,.0f} MB are free; close other programs,"
             " choose a smaller model, or set a smaller `n_ctx` under `[local]` in config.toml"
