@@ -32,7 +32,7 @@ FLOORS = (
     "models ledger",
     "completion chat engines index",
     "host fates sharing request talk choice rack",
-    "app suggest",
+    "app suggest stock",
     "servers",
     "commands",
     "cli",

@@ -31,6 +31,8 @@ from tabby_lsp.servers.http.gate import LOOPBACK_NAMES, Rules
 from tabby_lsp.servers.http.journal import Journal
 from tabby_lsp.servers.http.keys import KeysUnusable, keys_in
 from tabby_lsp.servers.http.listening import Listener, Taken, listener_at, serve
+from tabby_lsp.servers.http.tabbyapi import ADMIN_ROUTES
+from tabby_lsp.stock import Stock
 from tabby_lsp.suggest import Suggest
 
 if TYPE_CHECKING:
@@ -72,10 +74,12 @@ async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: L
     precedence = Precedence()
 
     def make(role: Role, name: str) -> Loadable:
+        # What is not the user's own server is a model of this machine, also where one is set.
+        engine = name if name in settings.engines else BUILT_IN_ENGINE
         if role == "completion":
-            return engine_for(replace(settings, model=name), precedence)
+            return engine_for(replace(settings, model=name, engine=engine), precedence)
         if role == "chat":
-            chat = replace(settings.chat, model=name)
+            chat = replace(settings.chat, model=name, engine=engine)
             return chat_engine_for(replace(settings, chat=chat), precedence)
         serving = replace(settings.serve, embedding_model=name)
         return embedder_for(replace(settings, serve=serving), precedence)
@@ -87,6 +91,7 @@ async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: L
     suggest = Suggest(rack, Neighbours(), repositories, (settings.completion, settings.context))
     parts = Parts(
         rack=rack,
+        stock=Stock(data_dir(), _named(settings), settings.local),
         suggest=suggest,
         journal=Journal(state_dir() / "events"),
         logs_prompts=settings.serve.log_prompts,
@@ -139,6 +144,7 @@ def _rules(settings: Settings) -> Rules:
         hosts={*LOOPBACK_NAMES, name, *(each.lower() for each in serve_settings.hosts)},
         origins=serve_settings.origins,
         keys=None if is_local else keys_in(data_dir()),
+        admin_routes=ADMIN_ROUTES,
     )
 
 

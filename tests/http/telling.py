@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from tabby_lsp.config import CompletionSettings, ContextSettings
+from tabby_lsp.config import CompletionSettings, ContextSettings, LocalSettings
 from tabby_lsp.domain import Embedding, EngineStatus, Piece, Timings, TokenLogprobs
 from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.rack import Rack
 from tabby_lsp.servers.http.face import Parts, face
 from tabby_lsp.servers.http.gate import LOOPBACK_NAMES, Rules
 from tabby_lsp.servers.http.journal import Journal
+from tabby_lsp.stock import Stock
 from tabby_lsp.suggest import Suggest
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Inside:
         self._app = face(
             Parts(
                 rack=self._rack,
+                stock=Stock(folder, {}, LocalSettings()),
                 suggest=Suggest(self._rack, Neighbours(), (), settings),
                 journal=Journal(folder),
                 logs_prompts=False,

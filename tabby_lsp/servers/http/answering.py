@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.responses import StreamingResponse
@@ -46,8 +46,10 @@ async def while_listened_to(request: Request, work: Coroutine[Any, Any, Result])
     finally:
         for task in (working, gone):
             task.cancel()
-        with suppress(BaseException):
-            await asyncio.gather(working, gone, return_exceptions=True)
+        # Not `gather` with everything suppressed: being cancelled oneself must come through.
+        await asyncio.wait({working, gone})
+        if not working.cancelled():
+            working.exception()  # Nobody else asks for it where the client has gone.
 
 
 async def events(

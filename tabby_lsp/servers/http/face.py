@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from tabby_lsp import __version__
 from tabby_lsp.rack import ROLES
-from tabby_lsp.servers.http import openai, shared, tabby
+from tabby_lsp.servers.http import openai, shared, tabby, tabbyapi
 from tabby_lsp.servers.http.documented import ERRORS
 from tabby_lsp.servers.http.errors import Refusal
 from tabby_lsp.servers.http.gate import Gate, Rules
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tabby_lsp.rack import Rack
     from tabby_lsp.servers.http.journal import Journal
+    from tabby_lsp.stock import Stock
     from tabby_lsp.suggest import Suggest
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Parts:
     """What the routes work with."""
 
     rack: Rack
+    stock: Stock
     suggest: Suggest
     journal: Journal
     logs_prompts: bool
@@ -44,6 +46,12 @@ class Parts:
 
 def face(parts: Parts) -> ASGIApp:
     """The whole application."""
+    _, meter = routes_and_meter(parts)
+    return Gate(meter, parts.rules)
+
+
+def routes_and_meter(parts: Parts) -> tuple[FastAPI, Meter]:
+    """Every route, and what counts their answers; nobody is served without the gate before it."""
     app = FastAPI(
         title="tabby-lsp",
         version=__version__,
@@ -54,6 +62,8 @@ def face(parts: Parts) -> ASGIApp:
     )
     meter = Meter(app)
     journal = parts.journal if parts.logs_prompts else None
+    # Before OpenAI's, whose `/v1/models/{id}` would take `current` for a model.
+    app.include_router(tabbyapi.router(parts.rack, parts.stock))
     app.include_router(shared.router(parts.suggest, parts.rack, journal))
     app.include_router(openai.router(parts.rack, parts.max_chat_tokens))
     app.include_router(tabby.router(parts.rack, parts.journal, parts.device))
@@ -63,7 +73,7 @@ def face(parts: Parts) -> ASGIApp:
         return meter.as_text(_gauges(parts.rack, meter))
 
     _tell_errors(app)
-    return Gate(meter, parts.rules)
+    return app, meter
 
 
 def _gauges(rack: Rack, meter: Meter) -> dict[str, float]:

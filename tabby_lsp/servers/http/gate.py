@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from tabby_lsp.servers.http.keys import Keys
+    from tabby_lsp.servers.http.keys import Keys, Privilege
 
 MAX_BODY_BYTES = 1_048_576
 MAX_DEPTH = 64
@@ -65,19 +65,22 @@ class Gate:
         headers = _headers(scope)
         self._n_running += 1
         try:
-            _judge(scope["method"], scope["path"], headers, self._rules)
+            privilege = _judge(scope["method"], scope["path"], headers, self._rules)
             if self._n_running > MAX_REQUESTS:
                 raise Refusal(503, "Too many requests at once: try again.", retry_after_s=1)
             body = await _body(headers, receive)
         except Refusal as refusal:
             await _refuse(refusal, send)
         else:
+            # Starlette's `request.state`, for what shows more to who may do more.
+            scope.setdefault("state", {})["privilege"] = privilege
             await self._app(scope, _Replayed(body, receive), send)
         finally:
             self._n_running -= 1
 
 
-def _judge(method: str, path: str, headers: Mapping[str, str], rules: Rules) -> None:
+def _judge(method: str, path: str, headers: Mapping[str, str], rules: Rules) -> Privilege | None:
+    """What the request may do; None where it may only see the page. Raises Refusal."""
     host = headers.get("host", "")
     found = _HOST.fullmatch(host)
     if found is None or found["name"].lower() not in rules.hosts:
@@ -91,21 +94,24 @@ def _judge(method: str, path: str, headers: Mapping[str, str], rules: Rules) -> 
     is_foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
     if origin is None and is_foreign and not (method in ("GET", "HEAD") and path == "/"):
         raise Refusal(403, "Pages of other origins may not ask this server.")
-    if rules.keys is not None and not (method in ("GET", "HEAD") and path in OPEN_PATHS):
-        _check_key(method, path, headers, rules, rules.keys)
+    if rules.keys is None:
+        return "admin"
+    if method in ("GET", "HEAD") and path in OPEN_PATHS:
+        return None
+    privilege = _privilege(headers, rules.keys)
+    if (method, path) in rules.admin_routes and privilege != "admin":
+        raise Refusal(403, "This needs the admin key.")
+    return privilege
 
 
-def _check_key(
-    method: str, path: str, headers: Mapping[str, str], rules: Rules, keys: Keys
-) -> None:
+def _privilege(headers: Mapping[str, str], keys: Keys) -> Privilege:
     given = [_bare(headers[name]) for name in _KEY_HEADERS if name in headers]
     if not any(given):
         raise Refusal(401, "A key is needed: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.")
     privileges = {keys.privilege_of(key) for key in given}
     if privileges == {None}:
         raise Refusal(401, "There is no such key.")
-    if (method, path) in rules.admin_routes and "admin" not in privileges:
-        raise Refusal(403, "This needs the admin key.")
+    return "admin" if "admin" in privileges else "api"
 
 
 def _bare(value: str) -> str:
