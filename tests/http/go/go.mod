@@ -1,0 +1,3 @@
+module tabbylsp.test/client
+
+go 1.24
