@@ -82,7 +82,8 @@ def _ollama_name(names: list[str]) -> str:
 def _model_blob(manifest: Path, blobs: Path) -> Path | None:
     """The file with the weights; a digest that is none leads nowhere."""
     try:
-        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
+        # A pipe would never end to be read, nor would a link to a device.
+        if not manifest.is_file() or manifest.stat().st_size > _MAX_MANIFEST_BYTES:
             return None
         layers = json.loads(manifest.read_bytes())["layers"]
         digests = [each["digest"] for each in layers if each["mediaType"] == _MODEL_LAYER]

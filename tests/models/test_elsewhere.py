@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +104,17 @@ def test_a_digest_that_leads_nowhere_is_no_model(home: Path, digest: str) -> Non
 def test_a_manifest_that_is_none_is_passed_by(home: Path, manifest: str) -> None:
     put(home / ".ollama/models/manifests/registry.ollama.ai/library/bad/latest", manifest)
     blob = ollama(home / ".ollama/models", "registry.ollama.ai/library/good/latest")
+    check(("good:latest", blob, "Ollama"))
+
+
+@pytest.mark.parametrize("is_pipe", [True, False])
+def test_a_manifest_without_end_is_passed_by(home: Path, is_pipe: bool) -> None:
+    blob = ollama(home / ".ollama/models", "registry.ollama.ai/library/good/latest")
+    endless = home / ".ollama/models/manifests/registry.ollama.ai/library/good/endless"
+    if is_pipe:
+        os.mkfifo(endless)
+    else:
+        endless.symlink_to("/dev/zero")
     check(("good:latest", blob, "Ollama"))
 
 
