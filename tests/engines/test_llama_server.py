@@ -283,3 +283,10 @@ def test_a_server_that_loads_its_model_is_asked_again() -> None:
         pytest.raises(EngineError, match=r"is not ready \(503: Loading model\): it is asked again"),
     ):
         answer(kind="llama-server", url=server.url)
+
+
+def test_what_comes_after_the_end_is_no_part_of_the_answer() -> None:
+    more = {"content": "more", "tokens": [109], "stop": False, "timings": TIMINGS}
+    serve = llama_server(*ANSWER, more, vocabulary={})
+    with ScriptedServer(serve) as server:
+        assert answer(kind="llama-server", url=server.url) == "a + b"

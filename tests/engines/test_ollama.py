@@ -143,3 +143,15 @@ def test_an_error_in_the_middle_is_a_fault() -> None:
 def test_control_tokens_that_are_written_out_end_the_answer() -> None:
     with ScriptedServer(ollama("a + b", "<file_s", "ep>c.py")) as server:
         assert answer(kind="ollama", url=server.url, family="StarCoder2") == "a + b"
+
+
+def test_what_comes_after_the_end_is_no_part_of_the_answer() -> None:
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.path == "/api/generate" and asked.body["stream"]:
+            more = line({"response": "more", "done": False})
+            return stream([line({"response": "a", "done": False}), line(END), more, more], LINES)
+        usual: Iterable[bytes] = ollama("a")(asked)
+        return usual
+
+    with ScriptedServer(serve) as server:
+        assert answer(kind="ollama", url=server.url, model=MODEL) == "a"

@@ -87,8 +87,9 @@ class LlamaServerDialect:
                 if isinstance(tokens, list) and any(_is_end(token, ends) for token in tokens):
                     yield Said("", timings_of(event))
                     return
+                text = "" if is_finished else text_at(event, "content")
                 is_finished = is_finished or dig(event, "stop") is True
-                yield Said(text_at(event, "content"), timings_of(event))
+                yield Said(text, timings_of(event))
         if not is_finished:
             raise faults.broken(self._connection.place)
 

@@ -79,8 +79,9 @@ class OllamaDialect:
             async for event in events:
                 if "response" not in (event if isinstance(event, dict) else {}):
                     raise faults.strange(self._connection.place, "no `response`")
+                text = "" if is_finished else text_at(event, "response")
                 is_finished = is_finished or dig(event, "done") is True
-                yield Said(text_at(event, "response"), timings_of(event))
+                yield Said(text, timings_of(event))
         if not is_finished:
             raise faults.broken(self._connection.place)
 

@@ -62,7 +62,9 @@ class OllamaChat:
                 message = dig(event, "message")
                 if not isinstance(message, dict):
                     raise faults.strange(connection.place, "no `message`")
-                is_finished = is_finished or dig(event, "done") is True
+                if is_finished:
+                    continue
+                is_finished = dig(event, "done") is True
                 text, reasoning = text_at(message, "content"), text_at(message, "thinking")
                 yield Said(text, timings_of(event), reasoning, _finish(event))
         if not is_finished:
