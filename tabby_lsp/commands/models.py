@@ -30,7 +30,7 @@ from tabby_lsp.config import (
 from tabby_lsp.domain import EngineError
 from tabby_lsp.models import download
 from tabby_lsp.models.catalog import entry_of, names_like
-from tabby_lsp.models.cursor import ModelFileError
+from tabby_lsp.models.cursor import ModelFileError, shown
 from tabby_lsp.models.elsewhere import elsewhere
 from tabby_lsp.models.errors import DownloadError
 from tabby_lsp.models.found import STARTER, installed, locate, path_of
@@ -112,6 +112,8 @@ def use(name: str, config: Path, *, for_chat: bool) -> int:
         use_served(running, config, for_chat=for_chat)
         return 0
     value, path = _chosen(name)
+    if not value.isprintable():
+        raise EngineError(f"{shown(value)} has characters that no setting may have: rename it")
     header = read_header(path)
     if for_chat:
         template_of(header)

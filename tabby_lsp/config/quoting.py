@@ -15,6 +15,8 @@ MAX_SHOWN_BITS = 200  # a number of 60 digits; Python refuses to write one of mo
 
 # A name and a password in front of a host, with or without the rest of an address.
 USER_INFO = re.compile(r"\S*:\S*@")
+# What is asked of an address, where some put a key.
+QUERY = re.compile(r"(://[^\s?#]*[?#])\S+")
 # Whoever misspells the name of a credential should not find the credential in a log.
 CREDENTIAL = re.compile(
     r"(^|[._-])(token|secret|password|bearer|auth|authorization|(api_?)?key(_env)?)$", re.IGNORECASE
@@ -37,7 +39,8 @@ def shown(value: object, key: str = "") -> str:
     if CREDENTIAL.search(key[-MAX_SHOWN_CHARS:]):
         return "(not shown)"
     if isinstance(value, str):
-        return f'"{short(USER_INFO.sub("…@", value[:MAX_TEXT_CHARS]))}"'
+        text = QUERY.sub(r"\1…", USER_INFO.sub("…@", value[:MAX_TEXT_CHARS]))
+        return f'"{short(text)}"'
     if isinstance(value, Mapping):
         return "(a table)"
     if isinstance(value, (list, tuple)):

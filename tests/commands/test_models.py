@@ -161,6 +161,12 @@ def test_a_model_that_can_do_both_is_for_completing_unless_it_is_wanted_for_chat
     assert person.config.read_text() == f'model = "{path}"\n\n[chat]\nmodel = "{path}"\n'
 
 
+def test_a_name_that_no_setting_may_have_is_refused_before_it_is_written(person: Person) -> None:
+    path = person.puts("a\nb.gguf", tokens=FIM_TOKENS, architecture="qwen2")
+    check_refused(person.types("use", str(path)), "rename it")
+    assert not person.config.exists()
+
+
 def test_a_model_without_a_template_is_not_for_chat(person: Person) -> None:
     path = person.puts("coder.gguf", tokens=FIM_TOKENS, architecture="qwen2")
     check_refused(person.types("use", str(path), "--chat"), "no chat template")

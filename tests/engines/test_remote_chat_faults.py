@@ -448,3 +448,17 @@ def test_many_are_cancelled_at_random_moments_and_the_last_is_answered() -> None
 
     with ScriptedServer(greeted(lambda asked: stream(slow(asked)))) as server:
         assert chat_run(work, kind="openai", url=server.url) == "It adds."
+
+
+@pytest.mark.parametrize("kind", ["openai", "llama-server", "tabby"])
+def test_an_answer_without_any_message_is_no_answer(kind: str) -> None:
+    """As of a server that answers a chat as if it were a completion."""
+    completion = event({"choices": [{"text": "hello", "finish_reason": "stop"}]})
+    check(kind, always(stream([completion, DONE])), "no `delta`")
+
+
+@pytest.mark.parametrize("kind", ["openai", "llama-server", "tabby"])
+def test_a_byte_order_mark_before_the_first_event_is_none_of_the_answer(kind: str) -> None:
+    said = [b"\xef\xbb\xbf", *says(kind, "It ", "adds."), ended(kind), DONE]
+    with ScriptedServer(greeted(always(stream(said)))) as server:
+        assert text_of(chat_answer(kind=kind, url=server.url)) == "It adds."

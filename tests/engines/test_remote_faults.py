@@ -258,6 +258,12 @@ def test_an_empty_answer_of_an_odd_shape_is_empty(value: object) -> None:
         assert run(work, kind="openai", url=server.url) == ("", 0)
 
 
+def test_an_answer_without_any_text_is_no_answer() -> None:
+    """As of a server that answers a completion as if it were a chat."""
+    chat = event({"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]})
+    check(models_then(lambda _: stream([chat, DONE])), "no `text`")
+
+
 def test_half_a_character_is_shown_as_none() -> None:
     async def work(engine: RemoteEngine) -> str:
         return "".join(piece.text for piece in await pieces(engine, request()))

@@ -12,6 +12,7 @@ import json
 import socket
 import ssl
 import time
+from codecs import BOM_UTF8
 from contextlib import aclosing, contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -175,7 +176,7 @@ class Connection:
     ) -> AsyncGenerator[bytes, None]:
         parts: list[bytes] = []
         async with aclosing(self._chunks(response, deadline, max_bytes)) as chunks:
-            async for chunk in chunks:
+            async for chunk in _without_mark(chunks):
                 end, *begun = chunk.split(b"\n")
                 parts.append(end)
                 for begin in begun:
@@ -237,6 +238,19 @@ class Connection:
 def _compact(body: object) -> bytes:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
+
+
+async def _without_mark(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The chunks without a byte order mark, which may stand before the first event."""
+    head: bytes | None = b""
+    async for chunk in chunks:
+        if head is None:
+            yield chunk
+        elif len(head := head + chunk) >= len(BOM_UTF8):
+            yield head.removeprefix(BOM_UTF8)
+            head = None
+    if head:
+        yield head
 
 
 def _is_encoded(response: httpx2.Response) -> bool:

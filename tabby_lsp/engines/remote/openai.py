@@ -112,7 +112,7 @@ class OpenAIDialect:
             max_bytes(request.max_tokens),
             model=self._model,
         )
-        is_finished = False
+        is_finished = has_text = False
         async with aclosing(events):
             async for event in events:
                 if event == DONE:
@@ -120,10 +120,13 @@ class OpenAIDialect:
                     break
                 if dig(event, "choices") is None:
                     raise faults.strange(self._connection.place, "no `choices`")
+                has_text = has_text or isinstance(dig(event, "choices", 0, "text"), str)
                 is_finished = is_finished or dig(event, "choices", 0, "finish_reason") is not None
                 yield Said(text_at(event, "choices", 0, "text"), usage_timings(event))
         if not is_finished:
             raise faults.broken(self._connection.place)
+        if not has_text:
+            raise faults.strange(self._connection.place, "no `text`")
 
     def _body(self, request: GenerationRequest) -> dict[str, object]:
         n_room = max(0, self._n_ctx - request.max_tokens)

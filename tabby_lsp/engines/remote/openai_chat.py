@@ -148,7 +148,7 @@ async def _answer(
     limit = max_bytes(count_at(body, "max_tokens"))
     events = connection.events("POST", path, body, deadline, limit, model=model)
     timings = Timings()
-    is_finished = False
+    is_finished = has_message = False
     async with aclosing(events):
         try:
             async for event in events:
@@ -157,6 +157,7 @@ async def _answer(
                     break
                 if dig(event, "choices") is None:
                     raise faults.strange(connection.place, "no `choices`")
+                has_message = has_message or isinstance(_content(event), dict)
                 timings = _timings(event) or timings
                 finish = _finish(event)
                 is_finished = is_finished or finish != ""
@@ -167,6 +168,8 @@ async def _answer(
                 raise
     if not is_finished and not ends_silently:
         raise faults.broken(connection.place)
+    if not has_message:
+        raise faults.strange(connection.place, "no `delta`")
 
 
 def _content(event: object) -> object:
