@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-emacs vscode check-vscode test-vscode check fix bench bench-peers docs clean
+.PHONY: help setup demo test test-page test-emacs vscode check-vscode test-vscode check fix bench bench-peers docs clean
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -12,6 +12,9 @@ WRITE_DOCS = $(BIN)/python -m pytest --quiet tests/test_docs.py tests/test_readm
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
+# As tests/http/chromium.py looks for it.
+HAS_CHROMIUM = { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+
 setup: .venv/.has-local ## make .venv with all that runs a model here (once, some minutes)
 	@echo "Ready, in .venv."
 
@@ -20,6 +23,12 @@ demo: .venv/.has-local ## watch the language server complete code, key by key, w
 
 test: check ## check, then run every test
 	@$(BIN)/python -m pytest
+	@$(HAS_CHROMIUM) || echo "NOT TESTED: the web page, for there is no Chromium here; apt-get install chromium."
+
+# Part of `test` where there is a Chromium.
+test-page: .venv/.has-test ## use the web page in the real Chromium
+	@$(HAS_CHROMIUM) || { echo "Missing: Chromium. Debian has it: apt-get install chromium."; exit 1; }
+	@$(BIN)/python -m pytest tests/http/test_page_in_chromium.py
 
 # Not part of `test`, which asks nobody to have an Emacs.
 test-emacs: .venv/.has-test ## complete in the real Emacs; needs one with eglot (29, or the package)

@@ -11,9 +11,9 @@ import logging
 import os
 import re
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, get_args
 
@@ -118,6 +118,36 @@ def tallies(entries: Iterable[Entry]) -> list[Tally]:
     languages = sorted(by_language, key=lambda language: (-len(by_language[language]), language))
     rows = [_tally(language, by_language[language]) for language in languages]
     return [*rows, _tally("all", [entry for group in by_language.values() for entry in group])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """What became of one day's suggestions; those that are left were dismissed."""
+
+    day: date
+    n_shown: int
+    n_accepted: int  # as a whole or in part
+    n_typed_along: int
+
+
+def days(entries: Iterable[Entry], last: date, n_days: int) -> list[Day]:
+    """`n_days` days, oldest first, `last` among them; as this machine's clock counts days."""
+    by_date: dict[date, Counter[Fate]] = {
+        last - timedelta(days=n): Counter() for n in reversed(range(n_days))
+    }
+    for entry in entries:
+        counts = by_date.get(entry.at.astimezone().date())
+        if counts is not None:
+            counts[entry.fate] += 1
+    return [
+        Day(
+            day=each,
+            n_shown=counts.total(),
+            n_accepted=counts["accepted"] + counts["accepted-in-part"],
+            n_typed_along=counts["typed-along"],
+        )
+        for each, counts in by_date.items()
+    ]
 
 
 def summary(entries: Iterable[Entry], path: Path) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tabby_lsp.config import CompletionSettings, ContextSettings, Repository
+    from tabby_lsp.domain import Reason
     from tabby_lsp.index.neighbours import Neighbours
     from tabby_lsp.rack import Rack
 
@@ -51,6 +52,8 @@ class Suggested:
     prompt: str
     snippets: tuple[Snippet, ...]
     timings: Timings
+    suffix: str = ""
+    reason: Reason | None = None  # why there is a text, or none
 
 
 class Suggest:
@@ -81,8 +84,10 @@ class Suggest:
         account = pipeline.Account()
         async with self._rack.using("completion") as engine:
             languages = engine.status.languages
-            if (languages and wanted.language not in languages) or is_secret_path(wanted.path):
-                return nothing
+            if is_secret_path(wanted.path):
+                return replace(nothing, reason="secret-file")
+            if languages and wanted.language not in languages:
+                return replace(nothing, reason="language-unknown-to-model")
             cache = CompletionCache()
             answer = pipeline.at_hand(question, cache)
             if answer is None:
@@ -95,6 +100,8 @@ class Suggest:
             prompt=segments.prefix if segments else "",
             snippets=segments.snippets if segments else (),
             timings=account.timings,
+            suffix=segments.suffix if segments else "",
+            reason=answer.reason,
         )
 
     async def continued(self, prompt: str) -> Suggested:

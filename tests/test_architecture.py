@@ -32,7 +32,7 @@ FLOORS = (
     "models ledger",
     "completion chat engines index",
     "host fates sharing request talk choice rack",
-    "app suggest stock",
+    "app suggest stock consult",
     "servers",
     "commands",
     "cli",

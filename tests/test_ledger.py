@@ -21,6 +21,7 @@ from tabby_lsp.ledger import (
     MAX_FILE_BYTES,
     Entry,
     Ledger,
+    days,
     older,
     read,
     summary,
@@ -303,3 +304,26 @@ def test_the_tallies_add_up() -> None:
     assert everything.acceptance_rate == 0.5
     for row in (*rows, everything):
         assert sum(row.n_by_fate.values()) == row.n_shown
+
+
+def test_days_are_counted_oldest_first_and_without_gaps() -> None:
+    noon = datetime(2026, 3, 3, 12).astimezone()
+    entries = [
+        replace(ENTRY, at=noon),
+        replace(ENTRY, at=noon, fate="accepted-in-part"),
+        replace(ENTRY, at=noon, fate="dismissed"),
+        replace(ENTRY, at=noon - timedelta(days=2), fate="typed-along"),
+        replace(ENTRY, at=noon - timedelta(days=3)),
+        replace(ENTRY, at=noon + timedelta(days=1)),
+    ]
+    counted = [
+        (each.day.day, each.n_shown, each.n_accepted, each.n_typed_along)
+        for each in days(entries, noon.date(), 3)
+    ]
+    assert counted == [(1, 1, 0, 1), (2, 0, 0, 0), (3, 3, 2, 0)]
+
+
+def test_a_day_is_this_machines_and_not_utcs() -> None:
+    late = datetime(2026, 3, 3, 23, 59).astimezone()
+    (day,) = days([replace(ENTRY, at=late.astimezone(UTC))], late.date(), 1)
+    assert day.n_shown == 1

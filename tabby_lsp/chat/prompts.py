@@ -78,6 +78,15 @@ def conversation(
     return tuple(said if has_system else [ChatMessage("system", _SYSTEM), *said])
 
 
+def with_found(
+    messages: Sequence[ChatMessage], snippets: Sequence[Snippet]
+) -> tuple[ChatMessage, ...]:
+    """The messages with what was found for the last question beside it."""
+    attachments = _attachments(Material(path="", language="", snippets=snippets))
+    last = messages[-1]
+    return (*messages[:-1], replace(last, attachments=(*last.attachments, *attachments)))
+
+
 def explanation(material: Material) -> tuple[ChatMessage, ...]:
     """The question what the code does."""
     return conversation([ChatMessage("user", _EXPLAIN)], material)

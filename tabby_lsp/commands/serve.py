@@ -18,6 +18,7 @@ from tabby_lsp.config import (
     state_dir,
     tabby_root,
 )
+from tabby_lsp.consult import Consult
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.index.neighbours import Neighbours
@@ -93,6 +94,7 @@ async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: L
         rack=rack,
         stock=Stock(data_dir(), _named(settings), settings.local),
         suggest=suggest,
+        consult=Consult(rack, repositories, (settings.chat, settings.context)),
         journal=Journal(state_dir() / "events"),
         logs_prompts=settings.serve.log_prompts,
         device=_device(devices),

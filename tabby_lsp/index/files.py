@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabby_lsp.languages import family_of, language_of
+from tabby_lsp.languages import BY_ID, family_of, language_of
 from tabby_lsp.secrets import is_secret_path
 
 if TYPE_CHECKING:
@@ -70,6 +70,17 @@ def sibling_files(path: Path, root: Path, language: str, max_files: int) -> tupl
     return tuple(root / file.relative_to(top) for file in found[:max_files])
 
 
+def source_files(root: Path, max_files: int) -> tuple[Path, ...]:
+    """Files of every known language below `root`, those nearest to it first."""
+    top = root.resolve()
+    found: list[Path] = []
+    for files in _levels(top, top, None):
+        found += files
+        if len(found) >= max_files:
+            break
+    return tuple(root / file.relative_to(top) for file in found[:max_files])
+
+
 def is_ignored(path: Path, root: Path) -> bool:
     """Whether git ignores a file, an open one for instance; True also where git cannot say."""
     folder = path.parent.resolve()
@@ -77,8 +88,8 @@ def is_ignored(path: Path, root: Path) -> bool:
     return bool(repository and _ignored_by_git([folder / path.name], repository))
 
 
-def _levels(folder: Path, root: Path, family: str) -> Iterator[list[Path]]:
-    """The visible files at each distance from `folder`, one list a step."""
+def _levels(folder: Path, root: Path, family: str | None) -> Iterator[list[Path]]:
+    """The visible files at each distance from `folder`, one list a step; None for all families."""
     repository = _repository_of(folder, root)
     top = repository if repository and repository.is_relative_to(root) else root
     junk = JUNK_FOLDERS if repository else JUNK_FOLDERS | BUILD_FOLDERS
@@ -93,7 +104,7 @@ def _levels(folder: Path, root: Path, family: str) -> Iterator[list[Path]]:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name not in junk:
                         folders.append(each / entry.name)
-                elif family == family_of(language_of(entry.name)):
+                elif _is_meant(language_of(entry.name), family):
                     if entry.is_file(follow_symlinks=False):
                         files.append(each / entry.name)
         files = [file for file in files if not is_secret_path(file.relative_to(root).as_posix())]
@@ -102,6 +113,10 @@ def _levels(folder: Path, root: Path, family: str) -> Iterator[list[Path]]:
         parents = {each.parent for each in level if each != top}
         level = sorted((parents | {each for each in folders if each not in ignored}) - seen)
         seen.update(level)
+
+
+def _is_meant(language: str, family: str | None) -> bool:
+    return language in BY_ID if family is None else family_of(language) == family
 
 
 def _entries(folder: Path, max_entries: int, *, is_top: bool) -> list[os.DirEntry[str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from tabby_lsp.config import Settings
+from tabby_lsp.consult import Consult
 from tabby_lsp.domain import EngineError, EngineStatus, Piece, Timings, Unusable
 from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.models.memory import DoesNotFit
@@ -116,6 +117,7 @@ def parts_in(folder: Path, rack: Rack, started: dict[Role, str], *, has_keys: bo
         rack=rack,
         stock=Stock(folder, started, settings.local),
         suggest=Suggest(rack, Neighbours(), (), (settings.completion, settings.context)),
+        consult=Consult(rack, (), (settings.chat, settings.context)),
         journal=Journal(folder / "events"),
         logs_prompts=False,
         device="cpu",

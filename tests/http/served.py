@@ -8,15 +8,19 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from tabby_lsp.ledger import Entry, Ledger
 from tests.e2e.wire import isolated_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tabby_lsp.domain import Fate
 
 PATIENCE_S = 60.0
 
@@ -44,6 +48,25 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def add_suggestion(home: Path, fate: Fate) -> None:
+    """Count one, as an editor of this machine would have it counted now."""
+    Ledger(home / ".local/state/tabby-lsp/suggestions.jsonl").add(
+        Entry(
+            at=datetime.now(UTC),
+            language="python",
+            model="starter",
+            fate=fate,
+            n_chars_shown=9,
+            n_chars_typed=0,
+            n_chars_accepted=0,
+            n_lines=1,
+            is_automatic=True,
+            is_from_cache=False,
+            latency_ms=5,
+        )
+    )
 
 
 def command(*flags: str) -> list[str]:

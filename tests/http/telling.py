@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from tabby_lsp.config import CompletionSettings, ContextSettings, LocalSettings
+from tabby_lsp.config import ChatSettings, CompletionSettings, ContextSettings, LocalSettings
+from tabby_lsp.consult import Consult
 from tabby_lsp.domain import Embedding, EngineStatus, Piece, Timings, TokenLogprobs
 from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.rack import Rack
@@ -105,6 +106,7 @@ class Inside:
                 rack=self._rack,
                 stock=Stock(folder, {}, LocalSettings()),
                 suggest=Suggest(self._rack, Neighbours(), (), settings),
+                consult=Consult(self._rack, (), (ChatSettings(), ContextSettings())),
                 journal=Journal(folder),
                 logs_prompts=False,
                 device="cpu",

@@ -18,10 +18,12 @@ from tabby_lsp.servers.http.documented import ERRORS
 from tabby_lsp.servers.http.errors import Refusal
 from tabby_lsp.servers.http.gate import Gate, Rules
 from tabby_lsp.servers.http.meter import Meter
+from tabby_lsp.servers.http.page import files, routes
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from tabby_lsp.consult import Consult
     from tabby_lsp.rack import Rack
     from tabby_lsp.servers.http.journal import Journal
     from tabby_lsp.stock import Stock
@@ -37,6 +39,7 @@ class Parts:
     rack: Rack
     stock: Stock
     suggest: Suggest
+    consult: Consult
     journal: Journal
     logs_prompts: bool
     device: str  # "cpu", or what else the models run on
@@ -67,6 +70,8 @@ def routes_and_meter(parts: Parts) -> tuple[FastAPI, Meter]:
     app.include_router(shared.router(parts.suggest, parts.rack, journal))
     app.include_router(openai.router(parts.rack, parts.max_chat_tokens))
     app.include_router(tabby.router(parts.rack, parts.journal, parts.device))
+    app.include_router(files.router())
+    app.include_router(routes.router(_behind(parts)))
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
@@ -74,6 +79,16 @@ def routes_and_meter(parts: Parts) -> tuple[FastAPI, Meter]:
 
     _tell_errors(app)
     return app, meter
+
+
+def _behind(parts: Parts) -> routes.Behind:
+    return routes.Behind(
+        rack=parts.rack,
+        suggest=parts.suggest,
+        consult=parts.consult,
+        device=parts.device,
+        needs_key=parts.rules.keys is not None,
+    )
 
 
 def _gauges(rack: Rack, meter: Meter) -> dict[str, float]:

@@ -29,7 +29,11 @@ BODY_TIMEOUT_S = 10.0
 MAX_REQUESTS = 256
 
 # The page holds no data, so that somebody without a key sees where to put one.
-OPEN_PATHS = frozenset({"/", "/page.css", "/page.js"})
+OPEN_PATHS = frozenset(
+    {"/", "/page.css", "/page.js"}
+    | {f"/page/{name}.js" for name in ("ask", "chat", "days", "dom", "markdown")}
+    | {f"/page/{name}.js" for name in ("playground", "status")}
+)
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
