@@ -21,7 +21,7 @@ setup: .venv/.has-local ## make .venv with all that runs a model here (once, som
 demo: .venv/.has-local ## watch the language server complete code, key by key, with timings
 	@$(BIN)/tabby-lsp demo
 
-test: check ## check, then run every test
+test: check build/clients/node ## check, then run every test
 	@$(BIN)/python -m pytest
 	@$(HAS_CHROMIUM) || echo "NOT TESTED: the web page, for there is no Chromium here; apt-get install chromium."
 
@@ -50,7 +50,7 @@ check: .venv/.has-test ## formatting, lint and types; changes nothing
 	@$(BIN)/ruff format --quiet --check . || { echo "Not formatted; make fix does it."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/mypy .ci/make_venv.py .ci/make_vscode.py
+	@$(BIN)/mypy .ci/make_venv.py .ci/make_vscode.py .ci/make_clients.py
 
 fix: .venv/.has-test ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix .
@@ -83,6 +83,10 @@ ANY_PYTHON = $(shell command -v python3 || command -v python || command -v "$(PY
 
 .venv/.has-test: pyproject.toml .ci/make_venv.py
 	@$(call make_venv,local$(comma)test)
+
+# The same for the clients written for Node that the tests drive.
+build/clients/node: tests/http/clients/package-lock.json .ci/make_clients.py .ci/node.py
+	@$(with_python) .ci/make_clients.py
 
 comma := ,
 make_venv = $(with_python) .ci/make_venv.py $(1)

