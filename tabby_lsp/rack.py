@@ -52,6 +52,8 @@ class Loadable(Protocol):
 
 # Others wait longer than anybody's patience.
 MAX_WAITING = 32
+# Kept for those who type, however many others wait.
+MAX_TYPING = 8
 
 
 @dataclass(eq=False, slots=True)
@@ -101,14 +103,17 @@ class Rack:
         return next(found, None) if name else None
 
     @asynccontextmanager
-    async def using(self, role: Role) -> AsyncIterator[Any]:
-        """The engine of a role, which stays until this is left; raises NotLoaded and Busy."""
+    async def using(self, role: Role, *, is_typing: bool = False) -> AsyncIterator[Any]:
+        """The engine of a role, which stays until this is left; raises NotLoaded and Busy.
+
+        `is_typing` where somebody at a keyboard waits for it.
+        """
         place = self._places.get(role)
         if place is None and role in self._between:
             raise Exchanged(f"The {role} model is being exchanged: try again.")
         if place is None:
             raise NotLoaded(f"No {role} model is loaded: start the server with one.")
-        if place.n_users >= MAX_WAITING:
+        if place.n_users >= MAX_WAITING + (MAX_TYPING if is_typing else 0):
             raise Busy("Too many requests wait for this model: try again.")
         place.n_users += 1
         try:

@@ -82,7 +82,7 @@ class Suggest:
             automatic=False,  # The client has decided that it wants one.
         )
         account = pipeline.Account()
-        async with self._rack.using("completion") as engine:
+        async with self._rack.using("completion", is_typing=True) as engine:
             languages = engine.status.languages
             if is_secret_path(wanted.path):
                 return replace(nothing, reason="secret-file")

@@ -105,6 +105,8 @@ def test_the_queue_is_bounded() -> None:
         with pytest.raises(Busy):
             async with rack.using("chat"):
                 pass
+        async with rack.using("chat", is_typing=True):
+            pass
         for context in contexts:
             await context.__aexit__(None, None, None)
         assert rack.n_users("chat") == 0

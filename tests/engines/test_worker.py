@@ -131,3 +131,29 @@ def test_stop_interrupts_and_waits_for_the_thread() -> None:
         return await asyncio.to_thread(flag.worker.stop, 5.0)
 
     assert asyncio.run(run()) is True
+
+
+def test_a_job_that_goes_first_goes_before_all_that_wait_and_do_not() -> None:
+    async def run() -> list[str]:
+        flag = Flag()
+        order: list[str] = []
+
+        def noting(name: str, *, goes_first: bool = False) -> Job[str]:
+            return Job(lambda _: order.append(name), goes_first=goes_first)
+
+        running: Job[str] = Job(flag.work_until_interrupted)
+        flag.worker.submit(running)
+        assert await running.next() == "started"
+        last = noting("text 2")
+        for job in (
+            noting("text 1"),
+            noting("typed 1", goes_first=True),
+            last,
+            noting("typed 2", goes_first=True),
+        ):
+            flag.worker.submit(job)
+        flag.worker.cancel(running)
+        await drain(last)
+        return order
+
+    assert asyncio.run(run()) == ["typed 1", "typed 2", "text 1", "text 2"]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class LlamaEngine:
     """Keeps the promises of domain.Engine and TextEngine with one model, one after the other.
 
-    Goes before every chat of this process.
+    Goes before every chat of this process; what fills in the middle, which somebody who types
+    waits for, goes before what only continues a text.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class LlamaEngine:
         await self._resident.load()
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
-        answer = self._answer(lambda loaded: generate(loaded, self._fim, request))
+        answer = self._answer(lambda loaded: generate(loaded, self._fim, request), goes_first=True)
         async with aclosing(answer) as pieces:
             async for piece in pieces:
                 yield piece
@@ -70,10 +71,11 @@ class LlamaEngine:
         await self._resident.close()
 
     async def _answer(
-        self, work: Callable[[Loaded], Iterator[Piece]]
+        self, work: Callable[[Loaded], Iterator[Piece]], *, goes_first: bool = False
     ) -> AsyncGenerator[Piece, None]:
         await self.load()
         with self._precedence.first():
-            async with aclosing(self._resident.stream(lambda loaded, _: work(loaded))) as pieces:
+            answer = self._resident.stream(lambda loaded, _: work(loaded), goes_first=goes_first)
+            async with aclosing(answer) as pieces:
                 async for piece in pieces:
                     yield piece

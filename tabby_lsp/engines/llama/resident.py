@@ -91,9 +91,12 @@ class Resident:
         await asyncio.shield(self._loading)
 
     async def stream(
-        self, work: Callable[[Loaded, Job[Piece]], Iterator[Piece]]
+        self, work: Callable[[Loaded, Job[Piece]], Iterator[Piece]], *, goes_first: bool = False
     ) -> AsyncGenerator[Piece, None]:
-        """What `work` yields on the model's thread; closing the generator stops the work."""
+        """What `work` yields on the model's thread; closing the generator stops the work.
+
+        `goes_first`: before all that wait and do not.
+        """
         submitted_s = time.perf_counter()
 
         def run(job: Job[Piece]) -> None:
@@ -104,7 +107,7 @@ class Resident:
                 timings = replace(piece.timings, queue_ms=queue_ms, total_ms=total_ms)
                 job.emit(replace(piece, timings=timings))
 
-        job: Job[Piece] = Job(run)
+        job: Job[Piece] = Job(run, goes_first=goes_first)
         self._worker.submit(job)
         try:
             while (piece := await job.next()) is not None:

@@ -22,8 +22,10 @@ Item = TypeVar("Item")
 class Job(Generic[Item]):
     """Work for the thread, and the way of its results back to the event loop that asked."""
 
-    def __init__(self, work: Callable[[Job[Item]], None]) -> None:
+    def __init__(self, work: Callable[[Job[Item]], None], *, goes_first: bool = False) -> None:
+        """`goes_first`: before all that wait and do not."""
         self._work = work
+        self.goes_first = goes_first
         self._loop = asyncio.get_running_loop()
         self._results: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
         self.is_cancelled = False
@@ -76,7 +78,9 @@ class Worker:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="llama", daemon=True)
                 self._thread.start()
-            self._jobs.append(job)  # type: ignore[arg-type]
+            n_before = sum(other.goes_first for other in self._jobs)
+            place = n_before if job.goes_first else len(self._jobs)
+            self._jobs.insert(place, job)  # type: ignore[arg-type]
             self._changed.notify()
 
     def cancel(self, job: Job[Item]) -> None:
