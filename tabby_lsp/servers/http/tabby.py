@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tabby_lsp.domain import Snippet
 from tabby_lsp.servers.http import machine
@@ -78,6 +78,10 @@ class DebugOptions(BaseModel):
 class TabbyCompletionRequest(BaseModel):
     """`POST /v1/completions` with segments."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["segments"]}, {"required": ["debug_options"]}]}
+    )
+
     language: Annotated[str, Field(max_length=100)] | None = None
     segments: TabbySegments | None = None
     user: Text | None = None
@@ -106,7 +110,7 @@ class TabbyCompletion(BaseModel):
 class LogEvent(BaseModel):
     """What became of a completion."""
 
-    type: str = Field(max_length=100)
+    type: Literal["view", "select", "dismiss"]
     completion_id: Annotated[str, Field(max_length=200)] | None = None
     choice_index: int | None = None
     view_id: Annotated[str, Field(max_length=200)] | None = None
@@ -197,8 +201,6 @@ def router(rack: Rack, journal: Journal, device: str) -> APIRouter:
 
     @routes.post("/v1/events", response_class=Response)
     async def events(event: LogEvent, select_kind: str | None = None) -> Response:
-        if event.type not in ("view", "select", "dismiss"):
-            raise Refusal(400, "`type` must be view, select or dismiss.")
         told = {"completion_id": event.completion_id, "choice_index": event.choice_index}
         if event.type == "select":
             told["kind"] = select_kind or event.select_kind
