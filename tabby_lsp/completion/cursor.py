@@ -21,6 +21,15 @@ LINE_END = re.compile(r"\r\n|\r|\n")
 _CLOSING_REST = re.compile(r"""[)>}\]"'`]*+\s*+[:{;,]?""")
 _INDENTATION = re.compile(r"[ \t]*")
 
+# A header of Python on one line, its docstring, and nothing more but blanks up to the cursor.
+_DOCUMENTED = re.compile(
+    r"""^(?P<header>[ \t]*+(?:async[ \t]++def|def|class)\b[^\r\n]*:)[ \t]*+(?:\r\n|\r|\n)"""
+    r"""[ \t]++[rRuU]?(?P<quotes>\"\"\"|\'\'\')(?:(?!(?P=quotes)).)*+(?P=quotes)\s*+\Z""",
+    re.MULTILINE | re.DOTALL,
+)
+_QUOTES = ('"""', "'''")
+_DOCSTRING_CHARS = 4_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
@@ -76,8 +85,18 @@ class Cursor:
 
     @property
     def opening_line(self) -> str:
-        """The line that opens a block here, if any does: the own one, or that above a blank one."""
-        return self.line_above if self.begins_line else self.line_before
+        """The line that opens a block here, if any does: the own one, or that above a blank one.
+
+        Where a docstring ends there, it is the header that it documents.
+        """
+        line = self.line_above if self.begins_line else self.line_before
+        # At a line's beginning a function of a docstring alone is whole.
+        is_inside = not self.begins_line or self.indentation != ""
+        if self.language == "python" and is_inside and line.rstrip().endswith(_QUOTES):
+            start = max(0, len(self.prefix) - _DOCSTRING_CHARS)
+            documented = _DOCUMENTED.search(self.prefix, start)
+            return documented["header"] if documented else line
+        return line
 
     @property
     def line_end(self) -> str:

@@ -89,3 +89,10 @@ def test_the_cursor_s_line_and_its_surroundings_are_the_document(prefix: str, su
     for neighbour in (cursor.line_above, cursor.line_below):
         assert not LINE_END.search(neighbour)
         assert neighbour == "" or neighbour.strip()
+
+
+def test_a_docstring_belongs_to_the_line_that_opens_the_block() -> None:
+    documented = 'if a:\n    def f(b):\n        """Do it."""'
+    assert cursor_in(f"{documented}║\n").opening_line == "    def f(b):"
+    assert cursor_in(f"{documented}\n        ║\n").opening_line == "    def f(b):"
+    assert cursor_in(f"{documented}\n║\n").opening_line == '        """Do it."""'

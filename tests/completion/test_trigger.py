@@ -69,6 +69,10 @@ def test_who_asks_is_never_refused(drawing: str) -> None:
         ("if (a) {║}\n", "javascript"),
         ("if (a) {\n  ║\n}\n", "javascript"),
         ("func f() {\n\t║\n}\n", "go"),
+        ('def f():\n    """Do it."""║\n', "python"),
+        ('def f():\n    """Do it."""\n    ║', "python"),
+        ('class A:\n  async def f():\n    """Do it.\n\n    Now.\n    """\n    ║', "python"),
+        ("def f():\r\n    r'''Do it.'''║\r\n", "python"),
     ],
 )
 def test_a_block_is_asked_for_where_one_is_opened_and_empty(drawing: str, language: str) -> None:
@@ -92,6 +96,10 @@ def test_a_block_is_asked_for_where_one_is_opened_and_empty(drawing: str, langua
         ("if (a) {║\n  b();\n}\n", "javascript"),
         ("import os\n║\n", "python"),
         ("║", "python"),
+        ('def f():\n    """Do it."""║\n    return 1\n', "python"),
+        ('def f():\n    """Do it."""\n\n\n║', "python"),
+        ('class A:\n    def f(self):\n        """Do it."""\n\n    ║', "python"),
+        ('def f():\n    """Do it."""\n    x = """a"""║', "python"),
     ],
 )
 def test_a_line_is_asked_for_in_any_doubt(drawing: str, language: str) -> None:
