@@ -145,10 +145,36 @@ def _material(passage: Passage, snippets: Sequence[Snippet]) -> Material:
         path=passage.name,
         language=passage.language,
         first_line=passage.text.count("\n", 0, passage.start) + 1 if is_part else 0,
-        code=without_secrets(passage.code),
+        code=_code_without_secrets(passage),
         outline=without_secrets(outline(passage.text, passage.language)) if is_part else "",
         snippets=snippets,
     )
+
+
+def _code_without_secrets(passage: Passage) -> str:
+    """The code, without what is a secret in its document.
+
+    Code that begins behind the name of a password, or below the first line of a key, does not look
+    like one.
+    """
+    if passage.end == passage.start:
+        return without_secrets(passage.text)
+    lines, shown = _lines(passage.text), _lines(without_secrets(passage.text))
+    pieces, line_start = [], 0
+    for line, shown_line in zip(lines, shown, strict=True):
+        line_end = line_start + len(line)
+        start, end = max(passage.start, line_start), min(passage.end, line_end)
+        if start < end:
+            is_whole = (start, end) == (line_start, line_end)
+            piece = line[start - line_start : end - line_start]
+            kept = piece[len(piece.rstrip("\r\n")) :]
+            pieces.append(piece if line == shown_line else shown_line if is_whole else f"...{kept}")
+        line_start = line_end
+    return without_secrets("".join(pieces))
+
+
+def _lines(text: str) -> list[str]:
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
 
 
 def _selection(passage: Passage) -> Selection:

@@ -14,8 +14,10 @@ _FENCED = re.compile(
     r"^[ ]{0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)(?:^[ ]{0,3}(?P=fence)`*[ \t]*$|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-_INDENT = re.compile(r"^[ \t]*(?=\S)", re.MULTILINE)
+# A form feed before a definition is no indentation, and no blank line.
+_INDENT = re.compile(r"^[ \t]*(?=[^ \t\n])", re.MULTILINE)
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n)*")
+_BLANK_BEGINNING = re.compile(r"(?:[ \t]*[\r\n])*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -44,7 +46,9 @@ def addition(answer: str, selection: Selection) -> str:
     """The selection with what the model wrote below it; raises NoEdit."""
     kept, tail = _split_tail(selection.text)
     indent = "" if selection.line_start.strip() else selection.line_start
-    below = _fitted(code_in(answer), selection).strip()
+    below = _fitted(code_in(answer), selection).rstrip()
+    # Its first line stays as deep as the others.
+    below = _BLANK_BEGINNING.sub("", below, count=1)
     return f"{kept}{selection.line_end * 3}{indent}{below}{tail}"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -26,8 +28,10 @@ def chat(question: str, settings: Settings) -> int:
 
     What is piped in is what the question is about, or the question where there is no other.
     """
-    # Standard input is None where nobody gave us one.
-    given = sys.stdin.read() if sys.stdin and not sys.stdin.isatty() else ""
+    try:
+        given = _piped_in()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     if not question.strip():
         question, given = given.strip(), ""
     is_one_question = bool(question)
@@ -53,9 +57,24 @@ def chat(question: str, settings: Settings) -> int:
         except EngineError as error:
             sys.stderr.write(f"tabby-lsp chat: {error}\n")
             return _FAILED
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # of standard output: a full disk
+            if sys.stdout:  # What is left in its buffer would fail again at Python's end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.stderr.write(f"tabby-lsp chat: the answer cannot be written: {error.strerror}.\n")
+            return _FAILED
         finally:
             runner.run(app.close())
     return 0
+
+
+def _piped_in() -> str:
+    """What another program writes to us, in whatever encoding; "" at a terminal."""
+    # Standard input is None where nobody gave us one.
+    if not sys.stdin or sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read().decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 async def _answer(app: App, messages: list[ChatMessage]) -> str:
@@ -69,6 +88,8 @@ async def _answer(app: App, messages: list[ChatMessage]) -> str:
 
 
 def _write(text: str) -> None:
+    if not sys.stdout:
+        raise OSError(errno.EBADF, "standard output is closed")
     sys.stdout.write(text)
     sys.stdout.flush()
 

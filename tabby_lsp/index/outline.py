@@ -40,7 +40,8 @@ def definition_at(text: str, language: str, row: int) -> tuple[int, int] | None:
 
     Rows count from 0. None where the language's grammar is not known, or nothing is defined there.
     """
-    tree = parsed(text, language)
+    # Rows end as in LSP, at a lone carriage return too, which a grammar takes for a blank.
+    tree = parsed(re.sub(r"\r\n?", "\n", text), language)
     innermost: tuple[int, int] | None = None
     for node in _definitions(tree.root_node) if tree else ():
         # A decorator belongs to what it decorates.

@@ -120,6 +120,27 @@ def test_tests_stand_below_the_selection() -> None:
     )
 
 
+def test_tests_for_a_method_are_all_as_deep_as_it_is() -> None:
+    before, selection, after = selection_in("class A:\n[    def f(self):\n        pass\n]x\n")
+    answer = "```\ndef test_f():\n    assert 1\n\n\ndef test_g():\n    assert 2\n```"
+    assert before + addition(answer, selection) + after == (
+        "class A:\n    def f(self):\n        pass\n\n\n"
+        "    def test_f():\n        assert 1\n\n\n    def test_g():\n        assert 2\nx\n"
+    )
+
+
+def test_tests_below_blank_lines_with_windows_line_ends() -> None:
+    before, selection, after = selection_in("[\r\n\r\nf()\r\n]x\r\n")
+    assert before + addition("```\ng()\n```", selection) + after == (
+        "\r\n\r\nf()\r\n\r\n\r\ng()\r\nx\r\n"
+    )
+
+
+def test_a_form_feed_is_no_indentation() -> None:
+    check("[\fdef f():\n    return 1\n]", "```\ndef f():\n    return 2\n```",
+          "def f():\n    return 2\n")  # fmt: skip
+
+
 code = st.text(st.sampled_from("ab \t\n\r(🙂"), max_size=60)
 
 

@@ -473,3 +473,60 @@ def test_who_gives_an_id_is_told_and_nothing_is_shown(home: Path) -> None:
         assert result["message"]["content"] == deltas(client, "x") == "It *adds*."
         methods = {each["method"] for each in client.server_requests}
         assert "window/showDocument" not in methods
+
+
+@pytest.mark.parametrize("begin", [(0, 12), (3, 0)])
+def test_a_secret_whose_name_is_not_selected_is_not_shown(
+    home: Path, begin: tuple[int, int]
+) -> None:
+    key = "\n".join(f"MIIEpAIBAAKCAQEAabcdefgh{n}" for n in range(4))
+    code = (
+        'password = "hunter2hunter2"\nprint(password)\n-----BEGIN RSA PRIVATE KEY-----\n'
+        f"{key}\n-----END RSA PRIVATE KEY-----\nend = 1\n"
+    )
+    replies = {"hunter2": "leaked", "MIIE": "leaked", "end = 1": "safe"}
+    with Scripted(home, replies, VSCODE) as client:
+        client.open("untitled:secret", code)
+        line, character = begin
+        place = {
+            "start": {"line": line, "character": character}, "end": {"line": 9, "character": 0},
+        }  # fmt: skip
+        context = {"uri": "untitled:secret", "range": place}
+        result = chat(client, "what is this?", context=context).result(PATIENCE_S)
+        assert result["message"]["content"] == "safe"
+        with pytest.raises(RefusedError, match="secret"):
+            client.execute("tabby.fix", context)
+
+
+def test_an_empty_range_at_the_end_of_a_document_is_no_code(home: Path) -> None:
+    with Scripted(home, {"selected code": "x"}, VSCODE) as client:
+        client.open("untitled:end", CODE)
+        end = {"line": 4, "character": 0}
+        with pytest.raises(RefusedError, match="no code"):
+            client.execute(
+                "tabby.fix", {"uri": "untitled:end", "range": {"start": end, "end": end}}
+            )
+
+
+def test_tests_for_part_of_a_line_stand_below_that_line(home: Path) -> None:
+    before, selected = "a = ", "one"
+    text = f"{before}{selected}() + 2\nb = 3\n"
+    with Scripted(home, {"selected code": "```\ntest()\n```"}, NEOVIM_0_12) as client:
+        client.open("untitled:part", text)
+        place = {
+            "start": position_at(text, len(before), "utf-8"),
+            "end": position_at(text, len(before) + len(selected), "utf-8"),
+        }
+        edit = client.execute("tabby.tests", {"uri": "untitled:part", "range": place})["edit"]
+        (change,) = edit["changes"]["untitled:part"]
+        assert change["newText"] == "a = one() + 2\n\n\ntest()\n"
+        assert change["range"]["end"] == {"line": 1, "character": 0}
+
+
+def test_a_secret_in_what_another_tool_says_is_no_instruction(home: Path) -> None:
+    with Scripted(home, {}, VSCODE) as client:
+        client.open("untitled:said", CODE)
+        line = {"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 4}}
+        said = {"range": line, "message": "Possible hardcoded password: 'hunter2hunter2'"}
+        found = actions(client, "untitled:said", line, diagnostics=[said])
+        assert "hunter2" not in json.dumps(found)

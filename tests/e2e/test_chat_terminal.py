@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -70,6 +71,42 @@ def test_without_a_model_it_says_how_to_get_one(home: Path) -> None:
     assert run.returncode == 1
     assert run.stdout == ""
     assert "tabby-lsp models pull" in run.stderr
+
+
+def test_what_is_piped_in_may_be_in_any_encoding(home: Path, model: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tabby_lsp", "chat", "--model", str(model), *LONG.split()],
+        env=isolated_environment(home) | {"PYTHONIOENCODING": "utf-8:strict"},
+        input=b'x = "\xe9\xff"\n', capture_output=True, check=False, cwd=home,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip()
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "-"])
+def test_an_answer_that_cannot_be_written_is_one_sentence(
+    home: Path, model: Path, output: str
+) -> None:
+    chat = f'"{sys.executable}" -m tabby_lsp chat --model "{model}" {LONG!r}'
+    run = subprocess.run(
+        ["sh", "-c", f"{chat} </dev/null >{'&-' if output == '-' else output}"],
+        env=isolated_environment(home), capture_output=True, text=True, check=False, cwd=home,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert "cannot be written" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_ctrl_c_while_it_waits_for_what_is_piped_in(home: Path, model: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tabby_lsp", "chat", "--model", str(model), LONG],
+        env=isolated_environment(home), cwd=home,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, said) == (130, b"")
 
 
 class Terminal:

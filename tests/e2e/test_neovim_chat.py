@@ -66,6 +66,16 @@ def test_an_error_stands_where_the_answer_would(home: Path) -> None:
         assert wait_until(lambda: "> The script has no answer" in conversation(neovim), PATIENCE_S)
 
 
+def test_a_window_that_was_deleted_comes_back_as_a_scratch_buffer(home: Path) -> None:
+    with editing(home, f"║{CODE}", [Reply("one", "first"), Reply("two", "second")]) as neovim:
+        neovim.type("<Esc>:TabbyLspChat one<CR>")
+        wait_for_conversation(neovim, "**one**\n\nfirst")
+        neovim.type("<C-w>l:bdelete<CR>:TabbyLspChat two<CR>")
+        wait_for_conversation(neovim, "**two**\n\nsecond")
+        assert neovim.lua("return vim.bo[vim.fn.bufnr('tabby-lsp chat')].buftype") == "nofile"
+        neovim.lua("vim.cmd('messages clear')")
+
+
 def test_lines_are_changed_in_one_step(home: Path) -> None:
     with editing(home, f"║{CODE}x = 1\n", [Reply("use sum", ANSWER)]) as neovim:
         neovim.type("<Esc>:1,3TabbyLspEdit use sum<CR>")

@@ -72,3 +72,8 @@ def test_between_definitions_there_is_none() -> None:
 
 def test_without_a_grammar_there_is_none() -> None:
     assert definition_at(TYPESCRIPT, "typescript", 2) is None
+
+
+def test_rows_end_at_a_lone_carriage_return_too() -> None:
+    text = "a = 1\rb = 2\rdef f():\n    return 1\ndef g():\n    return 2\n"
+    assert definition_at(text, "python", 5) == (4, 6)

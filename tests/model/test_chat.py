@@ -241,3 +241,28 @@ def test_a_hostile_or_broken_template_is_refused(tmp_path: Path, template: str, 
         run(path, lambda engine: engine.load())
     assert "chat template" in str(caught.value)
     assert "get another GGUF" in str(caught.value)
+
+
+def test_a_chat_that_comes_after_the_model_was_given_back_is_refused(model: Path) -> None:
+    async def work(engine: LlamaChatEngine) -> None:
+        await engine.load()
+        await engine.close()
+        async with asyncio.timeout(20):
+            with pytest.raises(EngineError, match="ask again"):
+                await pieces_of(engine, asked("late"))
+
+    run(model, work)
+
+
+def test_a_chat_whose_model_is_given_back_while_it_loads_is_refused(model: Path) -> None:
+    """And not cancelled: nobody has asked for that."""
+
+    async def work(engine: LlamaChatEngine) -> None:
+        talking = asyncio.ensure_future(pieces_of(engine, asked("early")))
+        await asyncio.sleep(0.01)
+        await engine.close()
+        async with asyncio.timeout(20):
+            with pytest.raises(EngineError, match="ask again"):
+                await talking
+
+    run(model, work)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Unusable
 from tabby_lsp.engines.llama.binding import Context, Model
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
-from tabby_lsp.engines.llama.worker import Job, Worker
+from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Worker
 from tabby_lsp.models.memory import check_fits
 
 if TYPE_CHECKING:
@@ -88,7 +88,13 @@ class Resident:
         if self._loading is None:
             self._loading = asyncio.ensure_future(self._load(prepare))
         # Whoever asked first may leave; the load goes on for those who stay.
-        await asyncio.shield(self._loading)
+        try:
+            await asyncio.shield(self._loading)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._loading.cancelled() and not (task and task.cancelling()):
+                raise EngineError(GIVEN_BACK) from None
+            raise
 
     async def stream(
         self, work: Callable[[Loaded, Job[Piece]], Iterator[Piece]], *, goes_first: bool = False

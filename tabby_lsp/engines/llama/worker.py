@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+GIVEN_BACK = "The model was given back before it had answered: ask again."
+
 
 class Job(Generic[Item]):
     """Work for the thread, and the way of its results back to the event loop that asked."""
@@ -75,6 +77,8 @@ class Worker:
 
     def submit(self, job: Job[Item]) -> None:
         with self._changed:
+            if self._is_stopped:
+                raise EngineError(GIVEN_BACK)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="llama", daemon=True)
                 self._thread.start()
@@ -98,7 +102,7 @@ class Worker:
             self._is_stopped = True
             for job in [*self._jobs, *([self._running] if self._running else [])]:
                 # Whoever still waits for it would wait for ever.
-                job.emit(EngineError("The model was given back before it had answered."))
+                job.emit(EngineError(GIVEN_BACK))
                 job.is_cancelled = True
             self._interrupt()
             self._changed.notify()

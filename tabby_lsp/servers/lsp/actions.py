@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types as lsp
 
+from tabby_lsp.completion.discretion import without_secrets
 from tabby_lsp.documents import Position
 from tabby_lsp.languages import BY_ID
 from tabby_lsp.servers.lsp.chats import EXPLAIN
@@ -96,7 +97,7 @@ def _is_wanted(kind: str | None, only: Sequence[str] | None) -> bool:
 def _faults(diagnostics: Sequence[lsp.Diagnostic]) -> str:
     """What other tools say is wrong."""
     said = [
-        f"- line {each.range.start.line + 1}: {each.message[:_MAX_MESSAGE_CHARS]}"
+        f"- line {each.range.start.line + 1}: {without_secrets(each.message)[:_MAX_MESSAGE_CHARS]}"
         for each in diagnostics[:_MAX_DIAGNOSTICS]
     ]
     return "\n".join(["These faults were found:", *said])

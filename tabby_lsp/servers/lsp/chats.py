@@ -96,13 +96,14 @@ class Chats:
     async def rewrite(self, task: Task, params: lsp.ExecuteCommandParams) -> dict[str, Any]:
         """`tabby.document`, `tabby.fix`, `tabby.tests` and `tabby.edit`."""
         argument = argument_of(params)
-        place = place_at(self._session, argument, widened=True)
+        place = place_at(self._session, argument, widened=True, whole_lines=task == "tests")
         instruction = argument.get("instruction", "")
         if not isinstance(instruction, str) or len(instruction) > _MAX_INSTRUCTION_CHARS:
             raise JsonRpcInvalidParams("`instruction` must be a text")
         if task == "edit" and not instruction.strip():
             raise JsonRpcInvalidParams("`instruction` must say what to change")
-        if not place.passage.code.strip():
+        # At the end of the document an empty range stays empty.
+        if place.start == place.end or not place.passage.code.strip():
             raise JsonRpcInvalidParams("there is no code in `range`")
         app = await self._ready()
         try:

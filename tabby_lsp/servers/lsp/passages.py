@@ -39,10 +39,11 @@ class Place:
         )
 
 
-def place_at(session: Session, argument: Any, *, widened: bool) -> Place:
+def place_at(session: Session, argument: Any, *, widened: bool, whole_lines: bool = False) -> Place:
     """The code at `{uri, range?}`; the whole document without a range.
 
-    `widened` says whether an empty range stands for the definition round it, or else its line.
+    `widened` says whether an empty range stands for the definition round it, or else its line,
+    and `whole_lines` whether parts of lines stand for those.
     Raises JsonRpcInvalidParams.
     """
     uri = argument.get("uri") if isinstance(argument, dict) else None
@@ -57,6 +58,9 @@ def place_at(session: Session, argument: Any, *, widened: bool) -> Place:
         start, end = (document.clamp(edge) for edge in _edges(argument["range"]))
         if start == end and widened:
             start, end = _widened(document, start)
+        if whole_lines and start != end:
+            behind = Position(end.line + (end.character > 0), 0)
+            start, end = Position(start.line, 0), document.clamp(behind)
     return Place(
         document=document,
         start=start,

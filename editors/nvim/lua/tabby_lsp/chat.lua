@@ -32,7 +32,7 @@ end
 --- Append to the conversation, and keep windows at its end where they were there.
 ---@param text string
 local function append(text)
-  if not (talk and api.nvim_buf_is_valid(talk.bufnr)) then
+  if not (talk and api.nvim_buf_is_loaded(talk.bufnr)) then
     return
   end
   local bufnr = talk.bufnr
@@ -60,7 +60,14 @@ end
 
 ---@return tabby_lsp.Conversation
 local function opened()
-  if not (talk and api.nvim_buf_is_valid(talk.bufnr)) then
+  if talk and not api.nvim_buf_is_loaded(talk.bufnr) then
+    -- `:bdelete` leaves a buffer that has lost its options and keeps its name.
+    if api.nvim_buf_is_valid(talk.bufnr) then
+      api.nvim_buf_delete(talk.bufnr, { force = true })
+    end
+    talk = nil
+  end
+  if not talk then
     local bufnr = api.nvim_create_buf(false, true)
     api.nvim_buf_set_name(bufnr, NAME)
     vim.bo[bufnr].filetype = 'markdown'
