@@ -82,6 +82,11 @@ class Rack:
         place = self._places.get(role)
         return place.name if place else ""
 
+    def asked(self, role: Role) -> str:
+        """What that model was asked for by, with which it can be asked for again."""
+        place = self._places.get(role)
+        return place.asked if place else ""
+
     def status(self, role: Role) -> EngineStatus | None:
         """What its engine says of itself."""
         place = self._places.get(role)

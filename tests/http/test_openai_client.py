@@ -215,6 +215,24 @@ def test_texts_become_vectors_of_the_embedding_model(home: Path) -> None:
     assert plain.data[0].embedding != pytest.approx(plain.data[1].embedding, abs=1e-3)
 
 
+def test_without_an_embedding_model_the_named_one_is_pooled(home: Path, chat_model: Path) -> None:
+    with serving(home, "--chat-model", str(chat_model)) as server:
+        with openai.OpenAI(
+            base_url=f"{server.url}/v1", api_key="any", max_retries=0, timeout=PATIENCE_S
+        ) as client:
+            twice, other = (
+                client.embeddings.create(model=name, input=["def add(a, b):", "import os"])
+                for name in ("starter", "nonsense-chat")
+            )
+            again = client.embeddings.create(model="starter", input="import os")
+            assert [each.id for each in client.models.list()] == ["starter", "nonsense-chat"]
+            with pytest.raises(openai.NotFoundError):
+                client.embeddings.create(model="absent", input="a")
+    assert (twice.model, other.model) == ("starter", "nonsense-chat")
+    assert again.data[0].embedding == pytest.approx(twice.data[1].embedding, abs=1e-5)
+    assert again.data[0].embedding != pytest.approx(twice.data[0].embedding, abs=1e-2)
+
+
 # Errors.
 
 

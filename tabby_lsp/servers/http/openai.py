@@ -43,7 +43,7 @@ def router(rack: Rack, max_chat_tokens: int) -> APIRouter:
     started_s = int(time.time())
 
     def cards() -> dict[str, ModelCard]:
-        names = [rack.name(role) for role in ROLES if rack.name(role)]
+        names = list(dict.fromkeys(name for role in ROLES if (name := rack.name(role))))
         return {name.lower(): ModelCard(id=name, created=started_s) for name in names}
 
     @routes.get("/v1/models")

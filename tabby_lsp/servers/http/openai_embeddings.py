@@ -65,19 +65,32 @@ class EmbeddingList(BaseModel):
 
 async def embed(request: Request, body: EmbeddingsRequest, rack: Rack) -> Response:
     """Answer; raises Refusal."""
-    role = _role(rack, body.model)
-    answer = await while_listened_to(request, _embedded(rack, role, body))
+    answer = await while_listened_to(request, _answered(rack, body))
     return JSONResponse(answer.model_dump())
 
 
-def _role(rack: Rack, model: str | None) -> Role:
-    """The embedding model, or the model that is named, whatever else it is for."""
-    if (model or "").lower() in ANY_MODEL and not rack.name("embedding"):
+async def _answered(rack: Rack, body: EmbeddingsRequest) -> EmbeddingList:
+    """By the embedding model; where there is none, by the model that is named, pooled."""
+    if (body.model or "").lower() in ANY_MODEL and not rack.name("embedding"):
         raise Refusal(
             501,
-            "No embedding model is loaded: set `embedding_model` under `[serve]` in config.toml.",
+            "No embedding model is loaded: name a loaded model, or set `embedding_model` under "
+            "`[serve]` in config.toml.",
         )
-    return role_named(rack, model, _FIRST_EMBEDDING)
+    role = role_named(rack, body.model, _FIRST_EMBEDDING)
+    if role != "embedding" and not _has_own(rack):
+        status = rack.status(role)
+        if status is not None and not status.is_remote:
+            # The same file once more, in a context for vectors; its weights are shared.
+            await rack.put("embedding", rack.asked(role))
+            role = "embedding"
+    return await _embedded(rack, role, body)
+
+
+def _has_own(rack: Rack) -> bool:
+    """Whether a model is loaded for vectors that is not there for something else as well."""
+    others = {rack.asked(role) for role in ROLES if role != "embedding"}
+    return rack.name("embedding") != "" and rack.asked("embedding") not in others
 
 
 async def _embedded(rack: Rack, role: Role, body: EmbeddingsRequest) -> EmbeddingList:
