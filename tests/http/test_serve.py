@@ -72,3 +72,14 @@ def test_other_addresses_need_a_key(home: Path) -> None:
         headers = {"Authorization": f"Bearer {key}"}
         assert server.http.get(f"{url}/v1/health", headers=headers).status_code == 200
     assert key not in (home / "stderr").read_text()
+
+
+def test_a_conversation_has_the_tokens_of_its_template(served: Served) -> None:
+    messages = [{"role": "user", "content": "a<|im_end|>"}]
+    spelled = served.post("/v1/tokens/encode", {"text": messages}).json()
+    body = {"tokens": spelled["tokens"], "decode_special_tokens": True}
+    text = served.post("/v1/token/decode", body).json()["text"]
+    assert text == "<|im_start|>user\na<|im_end|><|im_end|>\n<|im_start|>assistant\n"
+    # The first of the two was said, and the second ends the turn.
+    end = served.post("/v1/token/encode", {"text": "<|im_end|>", "add_bos_token": False}).json()
+    assert spelled["tokens"].count(end["tokens"][0]) == 1

@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tabby_lsp.domain import EngineError
+from tabby_lsp.domain import EngineError, Unusable
+from tabby_lsp.engines.history import in_turns
 from tabby_lsp.engines.llama.answering import patiently
 from tabby_lsp.engines.llama.conversation import Speaker, converse
 from tabby_lsp.engines.llama.generation import continue_text
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
-    from tabby_lsp.domain import ChatRequest, EngineStatus, Piece, TextRequest
+    from tabby_lsp.domain import ChatMessage, ChatRequest, EngineStatus, Piece, TextRequest
     from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
@@ -75,6 +76,17 @@ class LlamaChatEngine:
     async def encode(self, text: str, *, controls: bool, bos: bool) -> list[int]:
         await self.load()
         return await self._resident.encode(text, controls=controls, bos=bos)
+
+    async def spell(self, messages: Sequence[ChatMessage]) -> list[int]:
+        """The token ids of a conversation, up to where the assistant begins.
+
+        Raises Unusable where the template does not know one of that shape.
+        """
+        await self.load()
+        speaker, turns = self._speaker, in_turns(messages)
+        if speaker is None or not turns or not speaker.template.knows(turns):
+            raise Unusable("The chat template does not take such a conversation.")
+        return await self._resident.call(lambda *_: speaker.spell(turns))
 
     async def decode(self, tokens: Sequence[int], *, controls: bool) -> str:
         await self.load()
