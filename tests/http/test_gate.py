@@ -187,6 +187,7 @@ def test_a_compressed_body_is_refused() -> None:
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "BODY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(gate, "_DRAIN_TIMEOUT_S", 0.01)
     sent: list[Message] = []
 
     async def never() -> Message:

@@ -83,3 +83,12 @@ def test_a_conversation_has_the_tokens_of_its_template(served: Served) -> None:
     # The first of the two was said, and the second ends the turn.
     end = served.post("/v1/token/encode", {"text": "<|im_end|>", "add_bos_token": False}).json()
     assert spelled["tokens"].count(end["tokens"][0]) == 1
+
+
+def test_who_sends_too_much_is_told_so(served: Served) -> None:
+    """And does not find the connection closed while it sends."""
+    for n_bytes in (1_100_000, 4_000_000, 9_000_000):
+        body = {"prefix": "a" * n_bytes, "suffix": "", "language": "python"}
+        answer = served.post("/v1/completions", body)
+        assert answer.status_code == 413
+        assert "larger than" in answer.json()["message"]

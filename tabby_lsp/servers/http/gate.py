@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1_048_576
 MAX_DEPTH = 64
 BODY_TIMEOUT_S = 10.0
+# Of a body that is refused so much is read all the same: whoever still sends when the connection is
+# closed never sees why.
+_MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
+_DRAIN_TIMEOUT_S = 2.0
 MAX_REQUESTS = 256
 
 # The page holds no data, so that somebody without a key sees where to put one.
@@ -66,14 +71,15 @@ class Gate:
             return
         if scope["type"] != "http":
             raise RuntimeError(f"nothing is served over {scope['type']}")
-        headers = _headers(scope)
+        headers, incoming = _headers(scope), _Incoming(receive)
         self._n_running += 1
         try:
             privilege = _judge(scope["method"], scope["path"], headers, self._rules)
             if self._n_running > MAX_REQUESTS:
                 raise Refusal(503, "Too many requests at once: try again.", retry_after_s=1)
-            body = await _body(headers, receive)
+            body = await _body(headers, incoming)
         except Refusal as refusal:
+            await incoming.drain()
             await _refuse(refusal, send)
         else:
             # Starlette's `request.state`, for what shows more to who may do more.
@@ -123,7 +129,7 @@ def _bare(value: str) -> str:
     return value.strip().rpartition(" ")[2]
 
 
-async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
+async def _body(headers: Mapping[str, str], incoming: _Incoming) -> bytes:
     length = headers.get("content-length", "0")
     has_body = length != "0" or "transfer-encoding" in headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -135,27 +141,12 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
         raise Refusal(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes.")
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await _read(receive)
+            body = await incoming.read()
     except TimeoutError:
         raise Refusal(408, "The body did not come in time.") from None
     if _depth(body) > MAX_DEPTH:
         raise Refusal(400, f"The body is nested deeper than {MAX_DEPTH} levels.")
     return body
-
-
-async def _read(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    n_bytes, has_more = 0, True
-    while has_more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refusal(400, "The body is not whole.")
-        parts.append(message.get("body", b""))
-        n_bytes += len(parts[-1])
-        if n_bytes > MAX_BODY_BYTES:
-            raise Refusal(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes.")
-        has_more = message.get("more_body", False)
-    return b"".join(parts)
 
 
 def _depth(body: bytes) -> int:
@@ -166,6 +157,42 @@ def _depth(body: bytes) -> int:
         depth += (first in b"[{") - (first in b"]}")
         deepest = max(deepest, depth)
     return deepest
+
+
+class _Incoming:
+    """A body on its way."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._has_more = True
+
+    async def read(self) -> bytes:
+        """All of it; raises Refusal."""
+        parts: list[bytes] = []
+        n_bytes = 0
+        while self._has_more:
+            parts.append(await self._next())
+            n_bytes += len(parts[-1])
+            if n_bytes > MAX_BODY_BYTES:
+                raise Refusal(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes.")
+        return b"".join(parts)
+
+    async def drain(self) -> None:
+        """Read what is left to the end, if that comes soon."""
+        n_bytes = 0
+        with suppress(Refusal, TimeoutError):
+            async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+                while self._has_more and n_bytes <= _MAX_DRAINED_BYTES:
+                    n_bytes += len(await self._next())
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._has_more = False
+            raise Refusal(400, "The body is not whole.")
+        self._has_more = message.get("more_body", False)
+        part: bytes = message.get("body", b"")
+        return part
 
 
 class _Replayed:
