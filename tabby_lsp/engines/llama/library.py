@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import threading
 from collections import deque
 from typing import Any
 
@@ -42,13 +43,23 @@ def recent_log() -> tuple[str, ...]:
     return tuple("".join(_log_ring).splitlines())
 
 
-@functools.cache
+# Each model has its thread, and llama.cpp says what machine this is from one static string: two
+# first calls at once free it twice.
+_asking = threading.RLock()
+
+
 def opened() -> Any:
     """The module `llama_cpp.llama_cpp`, checked and quiet; imported once, at the first call.
 
     Raises EngineError when it is not installed, does not load, or is another release than the one
     whose structs we know.
     """
+    with _asking:
+        return _opened()
+
+
+@functools.cache
+def _opened() -> Any:
     # A failed assertion of ggml would start gdb for a backtrace, inside an editor.
     os.putenv("GGML_NO_BACKTRACE", "1")
     try:
@@ -76,7 +87,8 @@ def extra_buffers_are_safe(api: Any) -> bool:
     llama.cpp's AMX kernels crash in natively built wheels of this release (`ldtilecfg`,
     ggml-org/llama.cpp#26954): the first Q8_0 prompt of two tokens or more is a segmentation fault.
     """
-    return b"AMX_INT8" not in api.llama_print_system_info()
+    with _asking:
+        return b"AMX_INT8" not in api.llama_print_system_info()
 
 
 def native_strlen() -> int:
