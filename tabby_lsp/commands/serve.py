@@ -20,6 +20,7 @@ from tabby_lsp.config import (
 )
 from tabby_lsp.consult import Consult
 from tabby_lsp.domain import EngineError
+from tabby_lsp.engines.llama.library import has_graphics
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.models import download
@@ -151,7 +152,9 @@ def _rules(settings: Settings) -> Rules:
 
 
 def _device(devices: Devices) -> str:
-    """Where models run: what was asked for, if this build of llama.cpp has it."""
+    """Where models run, in Tabby's words; a build with a graphics card's code always uses it."""
+    if has_graphics():
+        return devices.completion or ("metal" if sys.platform == "darwin" else "cuda")
     wanted = {devices.completion, devices.chat} - {"", "cpu"}
     if wanted:
         sys.stderr.write(

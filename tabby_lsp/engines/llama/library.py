@@ -91,6 +91,14 @@ def extra_buffers_are_safe(api: Any) -> bool:
         return b"AMX_INT8" not in api.llama_print_system_info()
 
 
+def has_graphics() -> bool:
+    """Whether models run on a graphics card here; False where llama.cpp is not there either."""
+    try:
+        return bool(opened().llama_supports_gpu_offload())
+    except EngineError:
+        return False
+
+
 def native_strlen() -> int:
     """The address of the C library's `strlen`.
 
