@@ -21,9 +21,9 @@ LINE_END = re.compile(r"\r\n|\r|\n")
 _CLOSING_REST = re.compile(r"""[)>}\]"'`]*+\s*+[:{;,]?""")
 _INDENTATION = re.compile(r"[ \t]*")
 
-# A header of Python on one line, its docstring, and nothing more but blanks up to the cursor.
+# A function's header on one line, its docstring, and nothing more but blanks up to the cursor.
 _DOCUMENTED = re.compile(
-    r"""^(?P<header>[ \t]*+(?:async[ \t]++def|def|class)\b[^\r\n]*:)[ \t]*+(?:\r\n|\r|\n)"""
+    r"""^(?P<header>[ \t]*+(?:async[ \t]++)?+def\b[^\r\n]*:)[ \t]*+(?:\r\n|\r|\n)"""
     r"""[ \t]++[rRuU]?(?P<quotes>\"\"\"|\'\'\')(?:(?!(?P=quotes)).)*+(?P=quotes)\s*+\Z""",
     re.MULTILINE | re.DOTALL,
 )
