@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from tabby_lsp.choice import (
     chat_engine_for,
@@ -39,7 +37,7 @@ from tabby_lsp.fates import Fates
 from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.ledger import Ledger
 from tabby_lsp.request import n_line_chars, query_of, question_of
-from tabby_lsp.secrets import is_secret_path
+from tabby_lsp.secrets import is_secret_uri
 from tabby_lsp.sharing import Sharing
 from tabby_lsp.talk import Talk
 
@@ -126,7 +124,7 @@ class App:
             return "disabled"
         if language in settings.disabled_languages:
             return "language-disabled"
-        if is_secret_path(unquote(re.split(r"[?#]", uri, maxsplit=1)[0])):
+        if is_secret_uri(uri):
             return "secret-file"
         if status.state == "failed":
             return "model-failed"

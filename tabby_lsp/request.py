@@ -47,7 +47,7 @@ def question_of(ask: Ask) -> Question:
     return Question(
         uri=ask.uri,
         cursor=Cursor(prefix=ask.prefix, suffix=ask.suffix, language=ask.language),
-        path=_relative(ask.path, ask.root),
+        path=name_below(ask.path, ask.root),
         repository=ask.root.name if ask.root else "",
         automatic=ask.automatic,
     )
@@ -65,7 +65,8 @@ def query_of(ask: Ask) -> str:
     return "\n".join([*before, *after])
 
 
-def _relative(path: Path | None, root: Path | None) -> str:
+def name_below(path: Path | None, root: Path | None) -> str:
+    """The path below the workspace folder, with forward slashes, else the name; "" for none."""
     if path is None:
         return ""
     if root is not None and path.is_relative_to(root):

@@ -10,7 +10,6 @@ import asyncio
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from tabby_lsp.chat import prompts
 from tabby_lsp.chat.edits import NoEdit, Selection, addition, replacement
@@ -20,7 +19,7 @@ from tabby_lsp.completion.discretion import without_secrets
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.domain import ChatRequest, EngineError, Sampling
 from tabby_lsp.index.outline import outline
-from tabby_lsp.secrets import is_secret_path
+from tabby_lsp.secrets import is_secret_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,7 +115,7 @@ class Talk:
         return await listen(self.engine, request, hear)
 
     async def _material(self, passage: Passage) -> Material:
-        if is_secret_path(unquote(re.split(r"[?#]", passage.uri, maxsplit=1)[0])):
+        if is_secret_uri(passage.uri):
             raise EngineError(f"{passage.name} holds secrets by its name: no model is shown it.")
         if len(passage.text) > _MAX_DOCUMENT_CHARS:
             raise EngineError(f"{passage.name} is too large for a model.")

@@ -3,6 +3,6 @@
 Invariant: pure, and linear in the text; `lists.py` is the only place that names secrets.
 """
 
-from tabby_lsp.secrets.rules import holds_secret, is_secret_path
+from tabby_lsp.secrets.rules import holds_secret, is_secret_path, is_secret_uri
 
-__all__ = ["holds_secret", "is_secret_path"]
+__all__ = ["holds_secret", "is_secret_path", "is_secret_uri"]

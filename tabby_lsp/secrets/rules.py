@@ -11,6 +11,7 @@ from collections import Counter
 from fnmatch import translate
 from math import log2
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from tabby_lsp.secrets import lists
 
@@ -89,6 +90,11 @@ def is_secret_path(path: str) -> bool:
     return _FILE_NAME.match(name) is not None or any(
         f"/{secret}/" in f"{folder}/" for secret in lists.SECRET_FOLDERS
     )
+
+
+def is_secret_uri(uri: str) -> bool:
+    """The same of a document's URI, encoded or not."""
+    return is_secret_path(unquote(re.split(r"[?#]", uri, maxsplit=1)[0]))
 
 
 def holds_secret(text: str) -> bool:

@@ -57,10 +57,8 @@ class LlamaChatEngine:
         speaker = self._speaker
         if speaker is None:
             raise EngineError("The chat model is not loaded.")
-        answer, thoughts = (
-            self._answer(lambda _, read: converse(speaker, request, read)),
-            Thoughts(),
-        )
+        answer = self._answer(lambda _, read: converse(speaker, request, read))
+        thoughts = Thoughts()
         async with aclosing(answer) as pieces:
             async for piece in pieces:
                 text = thoughts.push(piece.text) + (thoughts.finish() if piece.finish else "")

@@ -14,6 +14,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from tabby_lsp.documents import Position, path_of
 from tabby_lsp.index.outline import definition_at
+from tabby_lsp.request import name_below
 from tabby_lsp.servers.lsp.asks import open_file, root_of
 from tabby_lsp.talk import Passage
 
@@ -73,12 +74,10 @@ def _passage(session: Session, document: Document, start: Position, end: Positio
     folders, others = session.surroundings(document)
     path = path_of(document.uri)
     root = root_of(path, folders)
-    is_below = path is not None and root is not None and path.is_relative_to(root)
-    name = path.relative_to(root).as_posix() if path and root and is_below else ""
     return Passage(
         uri=document.uri,
         language=document.language,
-        name=name or (path.name if path else ""),
+        name=name_below(path, root),
         path=path,
         root=root,
         text=document.text,
