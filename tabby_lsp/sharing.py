@@ -9,18 +9,17 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tabby_lsp.completion.cache import CLOSERS, CompletionCache, Place
+from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.pipeline import Answer, first_lines
+from tabby_lsp.completion.place import typed_since
 from tabby_lsp.domain import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tabby_lsp.completion.pipeline import Question
+    from tabby_lsp.completion.place import Place
     from tabby_lsp.domain import Completion
-
-# The halves of pairs that an editor puts right of the cursor by itself while somebody types a word.
-_MAX_CLOSERS = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -46,9 +45,9 @@ class Sharing:
     def find(self, place: Place) -> tuple[Work, str] | None:
         """The work that serves a place, and what was typed since it was begun; the latest first."""
         for work in reversed(self._running):
-            typed = typed_since(work.question.place, place)
-            if typed is not None and work.serves(typed):
-                return work, typed
+            for typed in typed_since(work.question.place, place):
+                if work.serves(typed):
+                    return work, typed
         return None
 
     def is_at(self, place: Place) -> bool:
@@ -117,28 +116,6 @@ class Sharing:
     def _stop_if_deserted(self, work: Work) -> None:
         if not work.waiting and work.task is not None:
             work.task.cancel()
-
-
-def typed_since(earlier: Place, later: Place) -> str | None:
-    """What was typed between two places, with "\\n" as the only line end; None for other edits."""
-    if earlier.uri != later.uri or not later.prefix.startswith(earlier.prefix):
-        return None
-    typed = later.prefix[len(earlier.prefix) :]
-    n_closers = _n_closers_added(earlier.suffix, later.suffix) if typed else 0
-    if n_closers is None or (not typed and earlier.suffix != later.suffix):
-        return None
-    return typed.replace("\r\n", "\n")
-
-
-def _n_closers_added(earlier: str, later: str) -> int | None:
-    """How many closers the editor has put right of the cursor; None where it is other text."""
-    for n in range(_MAX_CLOSERS + 1):
-        # The windows are of one length, so the later one may miss as much at its end.
-        if later[:n].strip(CLOSERS):
-            return None
-        if earlier.startswith(later[n:]) and len(earlier) - len(later[n:]) <= n:
-            return n
-    return None
 
 
 def _hear(work: Work, text: str) -> None:

@@ -266,6 +266,65 @@ def test_who_types_ahead_begins_anew_when_the_model_says_something_else() -> Non
     play(scene())
 
 
+def test_deleting_back_goes_on_with_what_is_still_being_said() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        earlier = await stage.ask("x = ║\n")
+        await stage.engine.feed("su")
+        for later in ("x = s║\n", "x = su║\n", "x = sum║\n", "x = su║\n", "x = s║\n"):
+            newer = await stage.ask(later)
+            earlier.cancel()
+            earlier = newer
+        await stage.engine.feed("m(y)", None)
+        assert await earlier == "um(y)"
+        assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 0)
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "said"),
+    [
+        ("x = sum(║)\n", "x = sum(y)║\n", "y) + 1"),
+        ('x = {"║"}\n', 'x = {"a"║}\n', 'a": 1'),
+        (
+            "def f(x):║\n",
+            "def f(x):\n    return g(\n        ║\n    )\n",
+            "\n    return g(\n        x\n    )",
+        ),
+        ("if x:\n    ║\n", "if x:\n    f(y)║\n", "f(y) + 1"),
+    ],
+    ids=["over a bracket", "over a quote", "enter in a pair", "faster than the model"],
+)
+def test_closers_of_the_editor_do_not_disturb_it(before: str, later: str, said: str) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        first = await stage.ask(before)
+        second = await stage.ask(later)
+        first.cancel()
+        await settle()
+        await stage.engine.feed(said)
+        assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 0)
+        second.cancel()
+
+    play(scene())
+
+
+def test_a_window_that_has_slid_does_not_disturb_it() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        body = "".join(f"line_{number}()\n" for number in range(60))
+        first = await stage.ask(f"{body}x = ║\n")
+        await stage.engine.feed("su")
+        second = await stage.ask(f"{body[200:]}x = s║\n")
+        first.cancel()
+        await stage.engine.feed("m(y)", None)
+        assert await second == "um(y)"
+        assert stage.engine.n_begun == 1
+
+    play(scene())
+
+
 # The menu's limit.
 
 

@@ -10,9 +10,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tabby_lsp.completion.cache import NOTHING, CompletionCache, Place
+from tabby_lsp.completion.cache import NOTHING, CompletionCache
 from tabby_lsp.completion.discretion import without_secrets
 from tabby_lsp.completion.indentation import MODEL_STEP, for_model, from_model, step_of
+from tabby_lsp.completion.place import Place
 from tabby_lsp.completion.postprocess import postprocess
 from tabby_lsp.completion.stops import end_of
 from tabby_lsp.completion.trigger import Scope, refusal, scope
