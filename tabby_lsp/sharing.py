@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.cache import CompletionCache
-from tabby_lsp.completion.pipeline import Answer, first_lines
+from tabby_lsp.completion.pipeline import Answer, GaveWayError, first_lines
 from tabby_lsp.completion.place import typed_since
 from tabby_lsp.domain import EngineError
 
@@ -43,8 +43,13 @@ class Sharing:
         self._running: list[Work] = []
 
     def find(self, place: Place) -> tuple[Work, str] | None:
-        """The work that serves a place, and what was typed since it was begun; the latest first."""
+        """The work that serves a place, and what was typed since it was begun; the latest first.
+
+        What is made ahead serves nobody before it has begun to speak: who asks goes first.
+        """
         for work in reversed(self._running):
+            if work.question.is_ahead and not work.text:
+                continue
             for typed in typed_since(work.question.place, place):
                 if work.serves(typed):
                     return work, typed
@@ -58,18 +63,22 @@ class Sharing:
     async def begin(
         self, question: Question, answer: Callable[[Callable[[str], None]], Awaitable[Answer]]
     ) -> Answer:
-        """Have a new answer given; `answer` is handed a function to call as its text grows."""
+        """Have a new answer given; `answer` is handed a function to call as its text grows.
+
+        Raises what the work raises.
+        """
         work = Work(question)
         work.task = asyncio.ensure_future(self._run(work, answer))
         self._running.append(work)
         result = await self.join(work, "")
-        assert result is not None, "nothing was typed that could lead away from it"
+        if result is None:
+            raise GaveWayError
         return result
 
     async def join(self, work: Work, typed: str) -> Answer | None:
-        """Wait for an answer that is being given; None as soon as it leads elsewhere.
+        """Wait for an answer that is being given; None as soon as it leads elsewhere or gives way.
 
-        Raises what the work raised.
+        Raises what the work raises.
         """
         waiter: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         work.waiting[waiter] = typed
@@ -104,6 +113,9 @@ class Sharing:
     ) -> None:
         try:
             result = await answer(lambda text: _hear(work, text))
+        except GaveWayError:
+            for waiter in _undecided(work):
+                waiter.set_result(None)
         except Exception as error:
             for waiter in _undecided(work):
                 waiter.set_exception(error)

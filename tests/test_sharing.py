@@ -2,121 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tabby_lsp.app import App
-from tabby_lsp.config import Settings
-from tabby_lsp.domain import EngineError, EngineStatus, Piece, Timings
-from tabby_lsp.engines.llama.precedence import Precedence
-from tabby_lsp.engines.scripted import ScriptedEngine
-from tabby_lsp.request import Ask
+from tabby_lsp.domain import EngineError
 from tests.completion.drawn import parse
+from tests.staged import Stage, play, settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
-
-    from tabby_lsp.domain import Decision, GenerationRequest, Shape
-
-LATE_S = 0.01
-
-
-class HandFedEngine:
-    """Says what a test feeds it, when the test does; keeps domain.Engine's promise."""
-
-    def __init__(self) -> None:
-        self.n_begun = 0
-        self.n_stopped = 0
-        self._fed: asyncio.Queue[str | Exception | None] = asyncio.Queue()
-
-    @property
-    def status(self) -> EngineStatus:
-        return EngineStatus(state="ready", model="hand-fed")
-
-    async def load(self) -> None:
-        pass
-
-    async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
-        self.n_begun += 1
-        n_said, is_done = 0, False
-        try:
-            while (fed := await self._fed.get()) is not None:
-                if isinstance(fed, Exception):
-                    raise fed
-                n_said += 1
-                yield Piece(fed, 0.0, Timings(n_generated_tokens=n_said))
-            is_done = True
-        finally:
-            self.n_stopped += not is_done
-
-    async def close(self) -> None:
-        pass
-
-    async def feed(self, *texts: str | Exception | None) -> None:
-        """Say the next pieces; None is the end."""
-        for text in texts:
-            self._fed.put_nowait(text)
-        await settle()
-
-
-async def settle() -> None:
-    """Let everything happen that can."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-class Stage:
-    """An app with a hand-fed engine, and requests to it."""
-
-    def __init__(self) -> None:
-        self.engine = HandFedEngine()
-        self.app = App(Settings(), self.engine, ScriptedEngine(()), Precedence())
-
-    async def ask(
-        self, drawing: str, shape: Shape = "ghost-text", *, automatic: bool = True
-    ) -> asyncio.Task[str | None]:
-        """Ask at `║`, a menu with a short limit; the task's result is the completion's text."""
-        drawn = parse(drawing)
-        ask = Ask(
-            uri="untitled:a",
-            version=1,
-            language="python",
-            path=None,
-            root=None,
-            line=0,
-            character=len(drawn.prefix),
-            prefix=drawn.prefix,
-            suffix=drawn.suffix,
-            n_document_chars=len(drawn.prefix + drawn.suffix),
-            automatic=automatic,
-            shape=shape,
-        )
-
-        async def text() -> str | None:
-            within = self.app.complete_within(ask, LATE_S)
-            whole = self.app.complete(ask)
-            (within if shape == "ghost-text" else whole).close()
-            reply = await (whole if shape == "ghost-text" else within)
-            return reply.completion.text if reply.completion else None
-
-        task = asyncio.ensure_future(text())
-        await settle()
-        return task
-
-    @property
-    def reasons(self) -> list[str]:
-        return [decision.reason for decision in self.app.decisions]
-
-    @property
-    def decisions(self) -> list[Decision]:
-        return list(self.app.decisions)
-
-
-def play(scene: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(scene, 10))
-
+    from tabby_lsp.domain import Shape
 
 # One place.
 

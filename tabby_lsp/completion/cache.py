@@ -49,6 +49,7 @@ class CompletionCache:
         prefix, suffix = place.before, place.behind
         entry = _Entry(
             near=prefix[-NEAR_PREFIX_CHARS:],
+            nearest=prefix[-LEAST_CHARS:],
             beyond=suffix[len(completion.replaced) :][:NEAR_SUFFIX_CHARS],
             text=completion.text.replace("\r\n", "\n"),
             completion=completion,
@@ -67,7 +68,9 @@ class CompletionCache:
         """
         prefix, suffix = place.before, place.behind
         for key, entry in reversed(self._entries.items()):
-            if key[0] != place.uri:
+            # Most entries are of other lines, and are told by this alone.
+            earliest = max(len(prefix) - len(entry.nearest) - len(entry.text), 0)
+            if key[0] != place.uri or prefix.find(entry.nearest, earliest) < 0:
                 continue
             found = _what_is_left(entry, prefix, suffix)
             if found is not None:
@@ -85,6 +88,7 @@ def is_subsequence(needle: str, text: str) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
     near: str  # ends where the completion begins
+    nearest: str  # its end
     beyond: str  # begins where what the completion replaces ends
     text: str  # the completion's, with "\n" as the only line end
     completion: Completion

@@ -7,11 +7,12 @@ snippets.
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.cache import NOTHING, CompletionCache
 from tabby_lsp.completion.discretion import without_secrets
+from tabby_lsp.completion.following import accepted, entered, past_closers
 from tabby_lsp.completion.indentation import MODEL_STEP, for_model, from_model, step_of
 from tabby_lsp.completion.place import Place
 from tabby_lsp.completion.postprocess import postprocess
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tabby_lsp.completion.cursor import Cursor
+    from tabby_lsp.domain import Finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Question:
     path: str  # relative to the workspace folder; "" where there is none
     repository: str
     automatic: bool  # asked by the editor on its own, not by the user
+    is_ahead: bool = False  # asked by nobody yet
 
     @property
     def place(self) -> Place:
@@ -66,6 +69,10 @@ class Account:
     timings: Timings = field(default_factory=Timings)
     segments: Segments | None = None
     hear: Callable[[str], None] = field(default=lambda text: None)  # called as the text grows
+
+
+class GaveWayError(Exception):
+    """What was made ahead was ended by a question that somebody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +117,38 @@ async def ask_model(
     # 4) What does the model say, and where does that end?
     chosen = scope(cursor) if limits.offers_blocks else "line"
     max_tokens = limits.max_line_tokens if chosen == "line" else limits.max_block_tokens
-    request = GenerationRequest(account.segments, max_tokens, document=question.uri)
-    text, is_cut = await _generate(engine, request, cursor, chosen, account, step)
+    request = GenerationRequest(
+        account.segments, max_tokens, document=question.uri, is_ahead=question.is_ahead
+    )
+    said = await _generate(engine, request, cursor, chosen, account, step)
     # 5) What of it is worth showing?
-    completion = postprocess(text, cursor, chosen)
+    completion = postprocess(said.text, cursor, chosen)
+    if completion is not None and said.is_whole:
+        _remember_end(question, completion, cache)
     cache.put(question.place, completion or NOTHING)
     if completion is None:
-        return Answer(None, "filtered" if text.strip() or is_cut else "nothing-to-add")
+        return Answer(None, "filtered" if said.text.strip() or said.is_cut else "nothing-to-add")
     return Answer(completion, chosen)
+
+
+def next_question(
+    question: Question, completion: Completion, cache: CompletionCache
+) -> Question | None:
+    """What will be asked once a completion has been accepted; None where that is known.
+
+    It is asked at the end of its text, or, where there is nothing to add, on the next line.
+    """
+    end = accepted(question.cursor, completion)
+    for following in (end, entered(end)):
+        if following is None:
+            return None
+        asked = replace(question, cursor=following, automatic=True, is_ahead=True)
+        answer = at_hand(asked, cache)
+        if answer is None:
+            return asked
+        if answer.reason != "cached-nothing":
+            return None
+    return None
 
 
 def first_lines(text: str, question: Question) -> Completion | None:
@@ -137,6 +168,24 @@ def _segments(question: Question, snippets: tuple[Snippet, ...], step: str) -> S
     )
 
 
+def _remember_end(question: Question, completion: Completion, cache: CompletionCache) -> None:
+    """A model that has ended a line has nothing to add to it, unless the line opens a block."""
+    end = accepted(question.cursor, completion)
+    for cursor in (end, past_closers(end)):
+        at_end = replace(question, cursor=cursor)
+        if scope(cursor) == "line" and cache.get(at_end.place) is None:
+            cache.put(at_end.place, NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a model has said."""
+
+    text: str  # up to where it ends
+    is_cut: bool = False  # the model had said more
+    is_whole: bool = True  # it was not cut off by the limit of tokens
+
+
 async def _generate(
     engine: Engine,
     request: GenerationRequest,
@@ -144,16 +193,20 @@ async def _generate(
     chosen: Scope,
     account: Account,
     step: str,
-) -> tuple[str, bool]:
-    """The text up to where it ends, and whether the model had said more."""
+) -> _Said:
+    """Raises GaveWayError where something made ahead did not come to its end."""
     said = text = ""
+    finish: Finish = ""
     async with aclosing(engine.complete(request)) as pieces:
         async for piece in pieces:
             said += piece.text
+            finish = piece.finish
             text = from_model(said, step, begins_line=cursor.begins_line)
             account.timings = piece.timings
             account.hear(text)
             end = end_of(text, cursor, chosen)
             if end is not None:
-                return text[:end], bool(text[end:].strip())
-    return text, False
+                return _Said(text[:end], is_cut=bool(text[end:].strip()))
+    if request.is_ahead and not finish:
+        raise GaveWayError
+    return _Said(text, is_whole=finish != "length")
