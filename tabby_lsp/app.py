@@ -76,6 +76,7 @@ class Reply:
 
     completion: Completion | None
     decision: Decision
+    others: tuple[Completion, ...] = ()  # what else may stand there, the best first
 
 
 class App:
@@ -203,7 +204,7 @@ class App:
             self.decisions.append(decision)
         if answer.completion is not None and answer.reason != "first-lines":
             self._look_ahead(ask, answer.completion)
-        return Reply(completion=answer.completion, decision=decision)
+        return Reply(completion=answer.completion, decision=decision, others=answer.others)
 
     async def _answer_within(
         self, ask: Ask, account: pipeline.Account, limit_s: float
@@ -218,7 +219,7 @@ class App:
             return answering.result()
         self._late[canonical_uri(ask.uri)] = answering
         answering.add_done_callback(self._log_late)
-        lines = self._sharing.so_far(question_of(ask).place)
+        lines = self._sharing.so_far(question_of(ask))
         return pipeline.Answer(lines, "first-lines" if lines else "not-yet")
 
     def _end_late(self, uri: str) -> None:
@@ -239,7 +240,7 @@ class App:
             return pipeline.Answer(None, "model-loading")
         wait_s, has_waited = self._wait_s(ask, question), False
         while (answer := pipeline.at_hand(question, self._cache)) is None:
-            found = self._sharing.find(question.place)
+            found = self._sharing.find(question)
             if found is not None:
                 answer = await self._sharing.join(*found)
                 if answer is not None and not found[1]:
@@ -284,14 +285,14 @@ class App:
 
         async def prepare() -> None:
             is_known = pipeline.at_hand(question, cache) is not None
-            if not is_known and self._sharing.find(question.place) is None:
+            if not is_known and self._sharing.find(question) is None:
                 await self._ask_model(ask, question, pipeline.Account())
 
         self._ahead.begin(question.place, prepare)
 
     def _wait_s(self, ask: Ask, question: pipeline.Question) -> float:
         """How long to wait for a newer request; a server far away is not asked at every key."""
-        if not ask.automatic or self._sharing.is_at(question.place):
+        if not ask.automatic or self._sharing.is_at(question):
             return 0
         asked_s, self._last_asked_s = self._last_asked_s, time.perf_counter()
         self._pace = self._pace.after((self._last_asked_s - asked_s) * 1000)

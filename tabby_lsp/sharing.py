@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tabby_lsp.completion.pipeline import Question
-    from tabby_lsp.completion.place import Place
     from tabby_lsp.domain import Completion
 
 
@@ -42,22 +41,25 @@ class Sharing:
     def __init__(self) -> None:
         self._running: list[Work] = []
 
-    def find(self, place: Place) -> tuple[Work, str] | None:
-        """The work that serves a place, and what was typed since it was begun; the latest first.
+    def find(self, question: Question) -> tuple[Work, str] | None:
+        """The work that serves a question, and what was typed since it was begun; the latest first.
 
-        What is made ahead serves nobody before it has begun to speak: who asks goes first.
+        What is made ahead serves nobody before it has begun to speak: who asks goes first. Who asks
+        explicitly wants more than what is made unasked.
         """
         for work in reversed(self._running):
             if work.question.is_ahead and not work.text:
                 continue
-            for typed in typed_since(work.question.place, place):
+            if work.question.automatic and not question.automatic:
+                continue
+            for typed in typed_since(work.question.place, question.place):
                 if work.serves(typed):
                     return work, typed
         return None
 
-    def is_at(self, place: Place) -> bool:
-        """Whether just this place is being answered."""
-        found = self.find(place)
+    def is_at(self, question: Question) -> bool:
+        """Whether it is being answered at just this place."""
+        found = self.find(question)
         return found is not None and not found[1]
 
     async def begin(
@@ -89,9 +91,9 @@ class Sharing:
             # Not at once: whoever took this one's place may be about to join.
             asyncio.get_running_loop().call_soon(self._stop_if_deserted, work)
 
-    def so_far(self, place: Place) -> Completion | None:
-        """The whole lines that have been said for a place already."""
-        found = self.find(place)
+    def so_far(self, question: Question) -> Completion | None:
+        """The whole lines that have been said already."""
+        found = self.find(question)
         if found is None:
             return None
         work = found[0]
@@ -100,7 +102,7 @@ class Sharing:
             return None
         scratch = CompletionCache()
         scratch.put(work.question.place, lines)
-        return scratch.get(place)
+        return scratch.get(question.place)
 
     def end(self) -> None:
         """The model goes away: whoever still waits is told so."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import Decision, Finish, GenerationRequest, Shape
 
-LATE_S = 0.01
+LATE_S = 0.1
 
 _ALONE = CompletionSettings(ahead="never")
 

@@ -62,11 +62,35 @@ def test_who_takes_a_place_in_the_moment_it_is_left_goes_on_with_it() -> None:
 def test_nothing_to_say_is_said_to_everybody() -> None:
     async def scene() -> None:
         stage = Stage()
-        tasks = [await stage.ask("x = ║\n", automatic=automatic) for automatic in (True, False)]
+        tasks = [await stage.ask("x = ║\n") for _ in range(2)]
         await stage.engine.feed(None)
         assert [await task for task in tasks] == [None, None]
         assert stage.engine.n_begun == 1
         assert stage.reasons == ["nothing-to-add", "nothing-to-add"]
+
+    play(scene())
+
+
+def test_who_asks_explicitly_does_not_make_do_with_what_is_made_unasked() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        unasked = await stage.ask("x = ║\n")
+        asked = await stage.ask("x = ║\n", automatic=False)
+        assert [request.n_candidates for request in stage.engine.asked] == [1, 3]
+        unasked.cancel()
+        asked.cancel()
+
+    play(scene())
+
+
+def test_who_asks_for_nothing_special_takes_what_somebody_has_asked_for() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        asked = await stage.ask("x = ║\n", automatic=False)
+        unasked = await stage.ask("x = ║\n")
+        await stage.engine.feed("1", None)
+        assert (await asked, await unasked) == ("1", "1")
+        assert stage.engine.n_begun == 1
 
     play(scene())
 

@@ -44,18 +44,23 @@ class CompletionCache:
     def __init__(self) -> None:
         self._entries: OrderedDict[tuple[str, str, str], _Entry] = OrderedDict()  # latest last
 
-    def put(self, place: Place, completion: Completion) -> None:
-        """Remember what was answered at a place; NOTHING is an answer too."""
+    def put(
+        self, place: Place, completion: Completion, others: tuple[Completion, ...] | None = None
+    ) -> None:
+        """Remember what was answered at a place; NOTHING is an answer too.
+
+        `others` are what else may stand there, the best first; None where nobody asked for others.
+        """
         prefix, suffix = place.before, place.behind
-        entry = _Entry(
+        texts = [_text_of(each, suffix) for each in (completion, *(others or ()))]
+        key = _key(place)
+        self._entries[key] = _Entry(
             near=prefix[-NEAR_PREFIX_CHARS:],
             nearest=prefix[-LEAST_CHARS:],
-            beyond=suffix[len(completion.replaced) :][:NEAR_SUFFIX_CHARS],
-            text=completion.text.replace("\r\n", "\n"),
-            completion=completion,
+            texts=tuple(texts),
+            longest=max(len(text.text) for text in texts),
+            others=others,
         )
-        key = (place.uri, prefix[-LEAST_CHARS:], suffix[:LEAST_CHARS])
-        self._entries[key] = entry
         self._entries.move_to_end(key)
         if len(self._entries) > MAX_ENTRIES:
             self._entries.popitem(last=False)
@@ -69,14 +74,22 @@ class CompletionCache:
         prefix, suffix = place.before, place.behind
         for key, entry in reversed(self._entries.items()):
             # Most entries are of other lines, and are told by this alone.
-            earliest = max(len(prefix) - len(entry.nearest) - len(entry.text), 0)
+            earliest = max(len(prefix) - len(entry.nearest) - entry.longest, 0)
             if key[0] != place.uri or prefix.find(entry.nearest, earliest) < 0:
                 continue
-            found = _what_is_left(entry, prefix, suffix)
-            if found is not None:
-                self._entries.move_to_end(key)
-                return found
+            for text in entry.texts:
+                found = _what_is_left(entry.near, text, prefix, suffix)
+                if found is not None:
+                    self._entries.move_to_end(key)
+                    return found
         return None
+
+    def others(self, place: Place) -> tuple[Completion, ...] | None:
+        """What else may stand at just this place; None where nobody has asked for others."""
+        entry = self._entries.get(_key(place))
+        if entry is None or entry.near != place.before[-NEAR_PREFIX_CHARS:]:
+            return None
+        return entry.others
 
 
 def is_subsequence(needle: str, text: str) -> bool:
@@ -85,43 +98,58 @@ def is_subsequence(needle: str, text: str) -> bool:
     return all(character in characters for character in needle)
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    completion: Completion
+    text: str  # the completion's, with "\n" as the only line end
+    beyond: str  # begins where what the completion replaces ends
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    near: str  # ends where the completion begins
+    near: str  # ends where the texts begin
     nearest: str  # its end
-    beyond: str  # begins where what the completion replaces ends
-    text: str  # the completion's, with "\n" as the only line end
-    completion: Completion
+    texts: tuple[_Text, ...]  # the best first
+    longest: int  # of the texts, in characters
+    others: tuple[Completion, ...] | None
 
 
-def _what_is_left(entry: _Entry, prefix: str, suffix: str) -> Completion | None:
-    n_typed = _n_chars_typed(entry, prefix)
+def _key(place: Place) -> tuple[str, str, str]:
+    return place.uri, place.before[-LEAST_CHARS:], place.behind[:LEAST_CHARS]
+
+
+def _text_of(completion: Completion, suffix: str) -> _Text:
+    beyond = suffix[len(completion.replaced) :][:NEAR_SUFFIX_CHARS]
+    return _Text(completion, completion.text.replace("\r\n", "\n"), beyond)
+
+
+def _what_is_left(near: str, stored: _Text, prefix: str, suffix: str) -> Completion | None:
+    n_typed = _n_chars_typed(near, stored.text, prefix)
     if n_typed is None:
         return None
-    replaced = entry.completion.replaced
-    rest = entry.text[n_typed:]
-    for between in _between(entry, suffix):
-        if n_typed == 0 and between == replaced:
-            return entry.completion
-        if _is_of_the_editor(between, replaced):
-            return _in_its_line_ends(entry, _over(between, rest))
+    completion = stored.completion
+    rest = stored.text[n_typed:]
+    for between in _between(stored, suffix):
+        if n_typed == 0 and between == completion.replaced:
+            return completion
+        if _is_of_the_editor(between, completion.replaced):
+            return _in_its_line_ends(completion, _over(between, rest))
     return None
 
 
-def _n_chars_typed(entry: _Entry, prefix: str) -> int | None:
+def _n_chars_typed(near: str, text: str, prefix: str) -> int | None:
     """How much of the text, never all of it, was typed since it was stored."""
-    longest = max(len(entry.text) - 1, 0)
-    for end in ends_in(prefix, entry.near, longest):
-        if entry.text.startswith(prefix[end:]):
+    for end in ends_in(prefix, near, max(len(text) - 1, 0)):
+        if text.startswith(prefix[end:]):
             return len(prefix) - end
     return None
 
 
-def _between(entry: _Entry, suffix: str) -> Iterator[str]:
+def _between(stored: _Text, suffix: str) -> Iterator[str]:
     """What may stand between the cursor and the text that the completion leaves alone."""
-    longest = min(len(entry.completion.replaced) + MAX_INSERTED_CHARS, len(suffix))
+    longest = min(len(stored.completion.replaced) + MAX_INSERTED_CHARS, len(suffix))
     for length in range(longest + 1):
-        if begin_alike(suffix[length : length + NEAR_SUFFIX_CHARS], entry.beyond):
+        if begin_alike(suffix[length : length + NEAR_SUFFIX_CHARS], stored.beyond):
             yield suffix[:length]
 
 
@@ -142,7 +170,7 @@ def _over(between: str, rest: str) -> Completion | None:
     return Completion(text=rest, replaced=between) if is_subsequence(between, rest) else None
 
 
-def _in_its_line_ends(entry: _Entry, found: Completion | None) -> Completion | None:
-    if found is None or "\r\n" not in entry.completion.text:
+def _in_its_line_ends(completion: Completion, found: Completion | None) -> Completion | None:
+    if found is None or "\r\n" not in completion.text:
         return found
     return Completion(text=found.text.replace("\n", "\r\n"), replaced=found.replaced)
