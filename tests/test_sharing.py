@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import Decision, GenerationRequest, Shape
 
-LATE_S = 0.01
+# A menu's limit: never reached, reached at once, and reached after what a test does before.
+PATIENT_S, AT_ONCE_S, SOON_S = 60.0, 0.01, 1.0
 
 
 class HandFedEngine:
@@ -75,9 +76,14 @@ class Stage:
         self.app = App(Settings(), self.engine, ScriptedEngine(()), Precedence())
 
     async def ask(
-        self, drawing: str, shape: Shape = "ghost-text", *, automatic: bool = True
+        self,
+        drawing: str,
+        shape: Shape = "ghost-text",
+        *,
+        automatic: bool = True,
+        within_s: float = PATIENT_S,
     ) -> asyncio.Task[str | None]:
-        """Ask at `║`, a menu with a short limit; the task's result is the completion's text."""
+        """Ask at `║`, a menu with its limit; the task's result is the completion's text."""
         drawn = parse(drawing)
         ask = Ask(
             uri="untitled:a",
@@ -95,7 +101,7 @@ class Stage:
         )
 
         async def text() -> str | None:
-            within = self.app.complete_within(ask, LATE_S)
+            within = self.app.complete_within(ask, within_s)
             whole = self.app.complete(ask)
             (within if shape == "ghost-text" else whole).close()
             reply = await (whole if shape == "ghost-text" else within)
@@ -115,7 +121,7 @@ class Stage:
 
 
 def play(scene: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(scene, 10))
+    asyncio.run(asyncio.wait_for(scene, PATIENT_S))
 
 
 # One place.
@@ -272,7 +278,7 @@ def test_who_types_ahead_begins_anew_when_the_model_says_something_else() -> Non
 def test_a_menu_is_answered_in_time_and_the_next_key_finds_the_rest() -> None:
     async def scene() -> None:
         stage = Stage()
-        assert await (await stage.ask("x = ║\n", "menu")) is None
+        assert await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S)) is None
         await stage.engine.feed("sum", "(y)", None)
         assert await (await stage.ask("x = s║\n", "menu")) == "um(y)"
         assert stage.engine.n_begun == 1
@@ -284,10 +290,10 @@ def test_a_menu_is_answered_in_time_and_the_next_key_finds_the_rest() -> None:
 def test_a_menu_shows_the_lines_that_are_there() -> None:
     async def scene() -> None:
         stage = Stage()
-        menu = await stage.ask("def f(x):║\n", "menu")
+        menu = await stage.ask("def f(x):║\n", "menu", within_s=SOON_S)
         await stage.engine.feed("\n    if x:", "\n        return")
         assert await menu == "\n    if x:"
-        again = await stage.ask("def f(x):\n    ║\n", "menu")
+        again = await stage.ask("def f(x):\n    ║\n", "menu", within_s=AT_ONCE_S)
         assert await again == "if x:"
         await stage.engine.feed(" 1", None)
         assert await (await stage.ask("def f(x):\n    i║\n", "menu")) == "f x:\n        return 1"
@@ -301,7 +307,7 @@ def test_a_menu_shows_the_lines_that_are_there() -> None:
 def test_what_goes_on_for_a_menu_ends_when_another_place_is_asked_for(shape: Shape) -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         assert stage.engine.n_stopped == 0
         other = await stage.ask("y = ║\n", shape)
         assert (stage.engine.n_begun, stage.engine.n_stopped) == (2, 1)
@@ -313,7 +319,7 @@ def test_what_goes_on_for_a_menu_ends_when_another_place_is_asked_for(shape: Sha
 def test_what_goes_on_for_a_menu_ends_with_the_document() -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         stage.app.closed("untitled:a")
         await settle()
         assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 1)
@@ -336,7 +342,7 @@ def test_a_menu_that_is_cancelled_in_time_stops_the_model() -> None:
 def test_a_failure_after_the_limit_is_nobodys_error() -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         await stage.engine.feed(EngineError("No."))
         assert stage.reasons == ["not-yet"]
 
