@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.keystrokes import machine
 from benchmarks.keystrokes.comparison import RANDOM, STARTER, Subject, compare, subject
 from benchmarks.keystrokes.corpus import default_files, read, readable
+from benchmarks.keystrokes.replay import Pace
 from benchmarks.keystrokes.table import lines_of
 from benchmarks.keystrokes.trace import Trace, from_json, to_json
 from benchmarks.keystrokes.typist import type_files
@@ -48,9 +49,8 @@ def _measure(model: Subject, options: argparse.Namespace) -> dict[str, Any]:
         f"{model.name}: {trace.n_keystrokes} keys in {len(trace.sources)} files, seed {trace.seed},"
         f" {options.threads} threads each, {options.pause_ms} ms between answer and key"
     )
-    figures, missing = compare(
-        model, trace, options.threads, options.pause_ms / 1_000, options.alone, _say_progress
-    )
+    pace = Pace(options.pause_ms / 1_000, options.at_most_s)
+    figures, missing = compare(model, trace, options.threads, pace, options.alone, _say_progress)
     print(*lines_of(figures), *missing, "", sep="\n", flush=True)
     return {name: own.as_json() for name, own in figures.items()}
 
@@ -76,7 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--keystrokes",
         type=int,
-        default=400,
+        default=600,
         metavar="N",
         help="about how many are typed with the starter model (a tenth of them with the large one;"
         " default: %(default)s)",
@@ -111,6 +111,13 @@ def _options() -> argparse.Namespace:
         metavar="MS",
         help="how long the typist waits after each answer (default: %(default)s, which are at most"
         " 120 words a minute)",
+    )
+    parser.add_argument(
+        "--at-most-s",
+        type=float,
+        default=120,
+        metavar="S",
+        help="who has typed so long with a model leaves the rest out (default: %(default)s)",
     )
     parser.add_argument("--alone", action="store_true", help="measure tabby-lsp only")
     return parser.parse_args()

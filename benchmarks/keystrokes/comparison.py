@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from benchmarks.keystrokes.contestant import Contestant
     from benchmarks.keystrokes.figures import Figures
+    from benchmarks.keystrokes.replay import Pace
     from benchmarks.keystrokes.trace import Trace
 
 STARTER, RANDOM = "starter", "random-0.5b"
@@ -60,7 +61,7 @@ def compare(
     model: Subject,
     trace: Trace,
     n_threads: int,
-    pause_s: float,
+    pace: Pace,
     is_alone: bool,
     hear: Callable[[int, int], None],
 ) -> tuple[dict[str, Figures], list[str]]:
@@ -72,7 +73,7 @@ def compare(
         for make in makers:
             contestants.append(make())
             stack.callback(contestants[-1].close)
-        return replay(trace, contestants, read, pause_s, hear), missing
+        return replay(trace, contestants, read, pace, hear), missing
 
 
 def _makers(

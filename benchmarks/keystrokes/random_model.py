@@ -1,8 +1,9 @@
 """A model in the shape of Qwen2.5-Coder-0.5B whose weights are drawn at random.
 
 It takes as long as the real one for each token, evaluated or generated, and nobody has to download
-half a gigabyte. Its answers are words without a meaning: the weights of all other tokens are zero
-where a token is chosen, so that no answer ends before it is as long as it may be.
+half a gigabyte. Its answers are words without a meaning, and none ends before it is as long as it
+may be: only half of the dimensions count where a token is chosen, and those are zero in the
+embeddings of all tokens but words.
 """
 
 from __future__ import annotations
@@ -106,16 +107,19 @@ def _add_weights(writer: gguf.GGUFWriter, tokens: Sequence[str]) -> None:
         weights = _drawn(rng, n_rows, n_columns, deviation)
         writer.add_tensor(name, weights, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
 
-    def add_ones(name: str, value: float = 1.0) -> None:
-        writer.add_tensor(name, np.full(_N_EMBD, value, dtype=np.float32))
+    def add_ones(name: str) -> None:
+        writer.add_tensor(name, np.ones(_N_EMBD, dtype=np.float32))
 
-    # A projection keeps the size of what goes through it.
+    # A projection keeps the size of what goes through it; those that end a layer make it larger, so
+    # that the next token is not the last one again, whose embedding goes through to the end.
     embd, ff = _N_EMBD**-0.5, _N_FF**-0.5
-    embeddings = _drawn(rng, _N_VOCAB, _N_EMBD, embd)
+    embeddings = _drawn(rng, _N_VOCAB, _N_EMBD, 1.0)
     is_said = np.array([_SAID.fullmatch(token) is not None for token in tokens])
-    embeddings[~is_said] = 0
+    embeddings[~is_said, embeddings.shape[1] // 2 :] = 0
     writer.add_tensor("token_embd.weight", embeddings, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-    add_ones("output_norm.weight", _LOGIT_DEVIATION)
+    counts = np.zeros(_N_EMBD, dtype=np.float32)
+    counts[_N_EMBD // 2 :] = _LOGIT_DEVIATION * (_N_EMBD / 2) ** -0.5
+    writer.add_tensor("output_norm.weight", counts)
     for number in range(_N_LAYERS):
         block = f"blk.{number}"
         add_ones(f"{block}.attn_norm.weight")
@@ -124,12 +128,12 @@ def _add_weights(writer: gguf.GGUFWriter, tokens: Sequence[str]) -> None:
         add(f"{block}.attn_k.weight", _N_KV, _N_EMBD, embd)
         add(f"{block}.attn_v.weight", _N_KV, _N_EMBD, embd)
         for name, size in (("q", _N_EMBD), ("k", _N_KV), ("v", _N_KV)):
-            bias = (rng.standard_normal(size) * 0.1).astype(np.float32)
+            bias = (rng.standard_normal(size) * 0.01).astype(np.float32)
             writer.add_tensor(f"{block}.attn_{name}.bias", bias)
-        add(f"{block}.attn_output.weight", _N_EMBD, _N_EMBD, embd)
+        add(f"{block}.attn_output.weight", _N_EMBD, _N_EMBD, 10 * embd)
         add(f"{block}.ffn_gate.weight", _N_FF, _N_EMBD, embd)
         add(f"{block}.ffn_up.weight", _N_FF, _N_EMBD, embd)
-        add(f"{block}.ffn_down.weight", _N_EMBD, _N_FF, ff)
+        add(f"{block}.ffn_down.weight", _N_EMBD, _N_FF, 10 * ff)
 
 
 def _drawn(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmarks.keystrokes.contestant import Suggestion
@@ -33,23 +33,36 @@ _MAX_TYPED_ALONG = 24
 _MAX_WORDS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast somebody types, and for how long."""
+
+    pause_s: float  # between an answer and the next key
+    at_most_s: float  # of typing; what the trace has after that is left out
+
+
 class Player:
     """One contestant at its own copy of the documents."""
 
     def __init__(
-        self, contestant: Contestant, trace: Trace, read: Callable[[str], str], pause_s: float
+        self, contestant: Contestant, trace: Trace, read: Callable[[str], str], pace: Pace
     ) -> None:
         self.contestant = contestant
         self.strokes: list[Stroke] = []
         self._paths = [source.path for source in trace.sources]
         self._desk = started(trace, read)
-        self._pause_s = pause_s
+        self._pace = pace
+        self._typed_s = 0.0
         self._shown = Suggestion()
 
     def play(self, keys: Sequence[Key], kinds: Sequence[str | None], n_before: int) -> None:
         """One visit, and what it has cost; `n_before` keys of the trace came before it."""
         first = len(self.strokes)
+        begun_s = time.monotonic() - self._typed_s
         for number, (key, kind) in enumerate(zip(keys, kinds, strict=True), n_before):
+            self._typed_s = time.monotonic() - begun_s
+            if self._typed_s > self._pace.at_most_s:
+                break
             if isinstance(key, Follow):
                 self._follow(key.how)
                 continue
@@ -78,7 +91,7 @@ class Player:
     def _ask(self, kind: str, number: int = -1) -> None:
         self._shown = self.contestant.ask(self._path, self._desk.text, self._desk.cursor)
         self.strokes.append(Stroke(kind, number, self._shown.wait_ms, len(self._shown.text)))
-        time.sleep(self._pause_s)
+        time.sleep(self._pace.pause_s)
 
     def _edit(self, edit: Edit) -> None:
         before = self._desk.text
@@ -116,14 +129,14 @@ def replay(
     trace: Trace,
     contestants: Sequence[Contestant],
     read: Callable[[str], str],
-    pause_s: float,
+    pace: Pace,
     hear: Callable[[int, int], None] = lambda n_done, n_all: None,
 ) -> dict[str, Figures]:
     """The figures of each, by name; `hear` is told how many keys are done, of how many.
 
     Another one begins each time, since a machine may be busy with something else.
     """
-    players = [Player(contestant, trace, read, pause_s) for contestant in contestants]
+    players = [Player(contestant, trace, read, pace) for contestant in contestants]
     took = [[contestant.usage()] for contestant in contestants]
     did = [contestant.totals() for contestant in contestants]
     kinds = [*classes(trace)]

@@ -33,9 +33,8 @@ _QUOTES = "\"'"
 _INDENT = "    "
 _SLIPS = "etaoinsrhl"
 
-_MAX_LINE_CHARS = 100
 _MAX_CUT_LINES = 5
-_KEYS_PER_LINE = 35
+_FEWEST_KEYS = 24  # in one place
 # So far apart that going from one to the next is a jump, and each window of text is another one.
 _MIN_LINES_BETWEEN = 40
 _KEYS_PER_DOCUMENT = 150
@@ -107,16 +106,17 @@ def _regions(lines: Sequence[str], n_wanted: int, rng: random.Random) -> tuple[l
     for first in rng.sample(starts, len(starts)):
         if n_keys >= n_wanted:
             break
-        n_most = max(1, min(_MAX_CUT_LINES, (n_wanted - n_keys) // _KEYS_PER_LINE))
-        n_lines = rng.randint(1, n_most)
+        n_left = max(n_wanted - n_keys, _FEWEST_KEYS)
+        n_lines = rng.randint(1, max(1, min(_MAX_CUT_LINES, n_left // _FEWEST_KEYS)))
         region = _Region(first, first + n_lines)
         cut = lines[region.first : region.behind]
         is_apart = all(
             abs(first - other.first) >= _MIN_LINES_BETWEEN + _MAX_CUT_LINES for other in found
         )
-        if is_apart and cut[0].strip() and all(len(line) <= _MAX_LINE_CHARS for line in cut):
+        n_keys_here = sum(len(line.strip()) + 1 for line in cut)
+        if is_apart and cut[0].strip() and n_keys_here <= n_left + _FEWEST_KEYS // 2:
             found.append(region)
-            n_keys += sum(len(line.strip()) + 1 for line in cut)
+            n_keys += n_keys_here
     return sorted(found, key=lambda region: region.first), n_keys
 
 
@@ -134,7 +134,7 @@ def _keys(
                 break
             region = rng.choice(open_regions)
             yield _to_end_of(region, lines[document], regions[document])
-            for _ in range(min(region.n_left, rng.randint(1, 3))):
+            for _ in range(min(region.n_left, rng.randint(2, 4))):
                 yield from _line(lines[document], region.first + region.n_typed, rng)
                 region.n_typed += 1
         waiting = [number for number in waiting if any(r.n_left for r in regions[number])]
