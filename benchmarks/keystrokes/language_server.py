@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.keystrokes.contestant import Cost, Suggestion, Totals
 from benchmarks.keystrokes.processes import Family, Usage
 from tests.e2e.clients import NEOVIM_0_12, initialize_params
-from tests.e2e.wire import AUTOMATIC, Json, inline_params, start
+from tests.e2e.wire import AUTOMATIC, INLINE_COMPLETION, INVOKED, Json, inline_params, start
 
 if TYPE_CHECKING:
     from benchmarks.keystrokes.trace import Edit
@@ -57,7 +57,7 @@ class LanguageServer:
         position = _position(text, cursor)
         asked_s = self._changed_s or time.perf_counter()
         params = inline_params(_uri(path), position, kind=AUTOMATIC)
-        request = self._client.request("textDocument/inlineCompletion", params)
+        request = self._client.request(INLINE_COMPLETION, params)
         items = request.result(_ANSWER_TIMEOUT_S)["items"]
         wait_ms = (time.perf_counter() - asked_s) * 1_000
         self._changed_s = 0.0
@@ -68,6 +68,18 @@ class LanguageServer:
         n_bytes = item["range"]["end"]["character"] - position["character"]
         rest = text[cursor : cursor + n_bytes].encode()[:n_bytes].decode()
         return Suggestion(item["insertText"], len(rest), wait_ms)
+
+    def lags_ms(self, path: str, text: str, every_s: float) -> list[float]:
+        """How long each of many trivial requests takes while one at the text's end is answered."""
+        params = inline_params(_uri(path), _position(text, len(text)), kind=INVOKED)
+        asked = self._client.request(INLINE_COMPLETION, params)
+        pings = []
+        while not asked.answer.done():
+            command = {"command": "tabby.status", "arguments": []}
+            sent_s = time.monotonic()
+            pings.append((sent_s, self._client.request("workspace/executeCommand", command)))
+            time.sleep(every_s)
+        return [(ping.reply().arrived_s - sent_s) * 1_000 for sent_s, ping in pings]
 
     def costs(self) -> list[Cost]:
         known: dict[tuple[str, int, int, int], Cost] = {}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from benchmarks.keystrokes.figures import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.keystrokes.figures import Figures
+    from benchmarks.keystrokes.goals import Goal
 
 _HEAD = (
     f"  {'':42} {'keys':>5} {'no model':>8} {'shown':>6} {'evaluated':>11} {'reused':>6}"
@@ -53,3 +54,11 @@ def lines_of(figures: Mapping[str, Figures]) -> Iterator[str]:
 
 def _count(value: float, width: int = 5) -> str:
     return f"{'-' if math.isnan(value) else f'{value:.0f}':>{width}}"
+
+
+def goal_lines(goals: Sequence[Goal]) -> Iterator[str]:
+    """Each goal with what was measured, and whether that is good enough."""
+    yield f"  {'goal':68} {'':>14} {'measured':>16}  met"
+    for goal in goals:
+        what, limit, value, met = goal.cells()
+        yield f"  {what:68} {limit:>14} {value:>16}  {met}"
