@@ -59,6 +59,7 @@ fix: .venv/.has-test ## format, and mend what the linter can mend
 bench: .venv/.has-test ## measure, and print the figures
 	@cd benchmarks && for file in [a-z]*.py; do \
 		(cd .. && $(BIN)/python -m "benchmarks.$${file%.py}") || exit 1; done
+	@$(BIN)/python -m benchmarks.keystrokes $(BENCH)
 
 # Builds the server once, from the source of llama-cpp-python that pip has: ten minutes of processor time.
 bench-peers: .venv/.has-test ## prove the engines on a real llama-server, and measure them beside llama.vim
