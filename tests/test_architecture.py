@@ -31,7 +31,7 @@ FLOORS = (
     "config languages documents secrets",
     "models ledger",
     "completion chat engines index",
-    "host fates sharing request talk choice rack",
+    "host fates sharing request talk choice rack ahead",
     "app suggest stock consult",
     "servers",
     "commands",

@@ -216,9 +216,16 @@ class Session:
         self._explain_absence(app)
         if reply.completion is None:
             return nothing
-        completion = replace(reply.completion, text=selected + reply.completion.text)
-        command = follow(app, uri, ask, completion, reply.decision, document)
-        return lsp.InlineCompletionList(items=[_item(document, position, completion, command)])
+        completions = [
+            replace(each, text=selected + each.text) for each in (reply.completion, *reply.others)
+        ]
+        commands = follow(app, uri, ask, completions, reply.decision, document)
+        return lsp.InlineCompletionList(
+            items=[
+                _item(document, position, completion, command)
+                for completion, command in zip(completions, commands, strict=True)
+            ]
+        )
 
     async def _menu_entry(
         self, uri: str, params: lsp.CompletionParams
@@ -239,7 +246,7 @@ class Session:
         if entry is None:
             app.withdraw(reply.decision, "cannot-be-drawn")
             return None
-        command = follow(app, uri, ask, reply.completion, reply.decision, document)
+        (command,) = follow(app, uri, ask, [reply.completion], reply.decision, document)
         return item_of(entry, document, position, command, self._style)
 
     def _prepare(self, app: App, document: Document) -> None:
