@@ -109,7 +109,7 @@ async def ask_model(
     # 4) What does the model say, and where does that end?
     chosen = scope(cursor) if limits.offers_blocks else "line"
     max_tokens = limits.max_line_tokens if chosen == "line" else limits.max_block_tokens
-    request = GenerationRequest(account.segments, max_tokens)
+    request = GenerationRequest(account.segments, max_tokens, document=question.uri)
     text, is_cut = await _generate(engine, request, cursor, chosen, account, step)
     # 5) What of it is worth showing?
     completion = postprocess(text, cursor, chosen)
