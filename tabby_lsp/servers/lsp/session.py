@@ -252,6 +252,8 @@ class Session:
     def _prepare(self, app: App, document: Document) -> None:
         self._load_for(document)
         self._explain_silence(app, document)
+        if app.engine.status.state == "ready":
+            self._explain_absence(app)
 
     def _selected(
         self, document: Document, position: Position, info: lsp.SelectedCompletionInfo | None
@@ -326,8 +328,10 @@ class Session:
             )
 
     def _explain_absence(self, app: App) -> None:
-        if app.engine.status.state == "away":
-            self._explain_failure(app)
+        """Say what has become of the engine, also where it works again already."""
+        status = app.engine.status
+        if status.state in ("away", "ready") and status.message:
+            self.voice.warn_once(status.message)
 
     def _explain_failure(self, app: App) -> None:
         if app.engine.status.state in ("failed", "away"):
