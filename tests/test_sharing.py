@@ -30,6 +30,8 @@ class HandFedEngine:
     def __init__(self) -> None:
         self.n_begun = 0
         self.n_stopped = 0
+        self.may_stop = asyncio.Event()  # until then, what is stopped has not ended
+        self.may_stop.set()
         self._fed: asyncio.Queue[str | Exception | None] = asyncio.Queue()
 
     @property
@@ -51,6 +53,7 @@ class HandFedEngine:
             is_done = True
         finally:
             self.n_stopped += not is_done
+            await self.may_stop.wait()
 
     async def close(self) -> None:
         pass
@@ -166,6 +169,23 @@ def test_who_takes_a_place_in_the_moment_it_is_left_goes_on_with_it() -> None:
         await stage.engine.feed("1", None)
         assert await second == "1"
         assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 0)
+
+    play(scene())
+
+
+@pytest.mark.parametrize("later", ["x = ║\n", "x = s║\n"])
+def test_who_comes_while_what_was_left_is_being_stopped_begins_anew(later: str) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        stage.engine.may_stop.clear()
+        first = await stage.ask("x = ║\n")
+        first.cancel()
+        await settle()
+        second = await stage.ask(later)
+        await stage.engine.feed("um", None)
+        stage.engine.may_stop.set()
+        assert await second == "um"
+        assert (stage.engine.n_begun, stage.engine.n_stopped) == (2, 1)
 
     play(scene())
 
