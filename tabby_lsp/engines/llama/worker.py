@@ -24,10 +24,21 @@ GIVEN_BACK = "The model was given back before it had answered: ask again."
 class Job(Generic[Item]):
     """Work for the thread, and the way of its results back to the event loop that asked."""
 
-    def __init__(self, work: Callable[[Job[Item]], None], *, goes_first: bool = False) -> None:
-        """`goes_first`: before all that wait and do not."""
+    def __init__(
+        self,
+        work: Callable[[Job[Item]], None],
+        *,
+        goes_first: bool = False,
+        stands_aside: bool = False,
+    ) -> None:
+        """`goes_first`: before all that wait and do not.
+
+        One that `stands_aside` is interrupted where one that goes first comes, and then has to let
+        it pass by `Worker.let_pass`.
+        """
         self._work = work
         self.goes_first = goes_first
+        self.stands_aside = stands_aside
         self._loop = asyncio.get_running_loop()
         self._results: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
         self.is_cancelled = False
@@ -66,6 +77,7 @@ class Worker:
         self._resume = resume
         self._jobs: deque[Job[object]] = deque()
         self._running: Job[object] | None = None
+        self._aside: list[Job[object]] = []  # those that let others pass, the last on top
         self._is_stopped = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -85,7 +97,16 @@ class Worker:
             n_before = sum(other.goes_first for other in self._jobs)
             place = n_before if job.goes_first else len(self._jobs)
             self._jobs.insert(place, job)  # type: ignore[arg-type]
+            if job.goes_first and self._running is not None and self._running.stands_aside:
+                self._interrupt()
             self._changed.notify()
+
+    def let_pass(self, job: Job[Item]) -> None:
+        """Run all that go first before `job`, which runs, goes on; called by it, on the thread."""
+        with self._changed:
+            self._aside.append(job)  # type: ignore[arg-type]
+        while (first := self._take_first()) is not None:
+            first.run()
 
     def cancel(self, job: Job[Item]) -> None:
         """Forget the job, and stop it where it is running; harmless once it is done."""
@@ -100,7 +121,8 @@ class Worker:
         """Cancel everything and wait for the thread to end, at most so long; whether it has."""
         with self._changed:
             self._is_stopped = True
-            for job in [*self._jobs, *([self._running] if self._running else [])]:
+            running = [self._running] if self._running else []
+            for job in [*self._jobs, *self._aside, *running]:
                 # Whoever still waits for it would wait for ever.
                 job.emit(EngineError(GIVEN_BACK))
                 job.is_cancelled = True
@@ -116,6 +138,21 @@ class Worker:
             job.run()
             with self._changed:
                 self._running = None
+
+    def _take_first(self) -> Job[object] | None:
+        """One that goes first; None, with the one that stood aside running again, where none is."""
+        with self._changed:
+            while self._jobs and self._jobs[0].goes_first:
+                first = self._jobs.popleft()
+                if not first.is_cancelled:
+                    self._running = first
+                    self._resume()
+                    return first
+            self._running = self._aside.pop()
+            self._resume()
+            if self._running.is_cancelled:
+                self._interrupt()
+            return None
 
     def _take(self) -> Job[object] | None:
         with self._changed:
