@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 # A machine that does other things too is no fault of a server's; who tests the limits gives others.
-PATIENT = {"timeout_ms": 60_000, "connect_timeout_ms": 60_000}
+PATIENT: dict[str, Any] = {"timeout_ms": 60_000, "connect_timeout_ms": 60_000}
 
 SEGMENTS = Segments(
     prefix="def add(a, b):\n    return ",
