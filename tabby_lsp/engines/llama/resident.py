@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Unusable
+from tabby_lsp.engines.llama.answering import aside
 from tabby_lsp.engines.llama.binding import Context, Model
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Worker
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
+    from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.models.gguf import Header
 
 Result = TypeVar("Result")
@@ -102,11 +104,13 @@ class Resident:
         *,
         goes_first: bool = False,
         gives_way: bool = False,
+        stands_aside: bool = False,
     ) -> AsyncGenerator[Piece, None]:
         """What `work` yields on the model's thread; closing the generator stops the work.
 
         `goes_first`: before all that wait and do not; `gives_way`: after all, and no longer than
-        until another comes.
+        until another comes. `stands_aside`: lets those that go first pass at any moment, and
+        therefore reads by `standing_aside`.
         """
         submitted_s = time.perf_counter()
 
@@ -118,13 +122,19 @@ class Resident:
                 timings = replace(piece.timings, queue_ms=queue_ms, total_ms=total_ms)
                 job.emit(replace(piece, timings=timings))
 
-        job: Job[Piece] = Job(run, goes_first=goes_first, gives_way=gives_way)
+        job: Job[Piece] = Job(
+            run, goes_first=goes_first, gives_way=gives_way, stands_aside=stands_aside
+        )
         self._worker.submit(job)
         try:
             while (piece := await job.next()) is not None:
                 yield piece
         finally:
             self._worker.cancel(job)
+
+    def standing_aside(self, loaded: Loaded, job: Job[Piece]) -> Read:
+        """How that reads: what goes first has the model at the next graph node."""
+        return aside(loaded.context, lambda: self._worker.let_pass(job), lambda: job.is_cancelled)
 
     async def call(self, work: Callable[[Loaded, Job[Result]], Result]) -> Result:
         """What `work` returns, in its turn, on the model's thread; cancelled at any moment."""
