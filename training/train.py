@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # By role (`samples.NOTHING` to `samples.MIDDLE`): what is asked of the model counts most.
 ROLE_WEIGHTS = (0.0, 0.0, 1.0, 3.0, 8.0)
 _ROLE_NAMES = ("", "context", "prefix", "continued", "middle")
-_BATCH_TOKENS = 4_096  # at once; on a processor more leave its cache
+_BATCH_TOKENS = 2_048  # at once; on a processor more leave its cache
 _CHECKPOINT = "checkpoint.pt"
 _CHECKPOINT_S = 120.0
 _MEASURE_S = 600.0
@@ -100,7 +100,10 @@ def _work(rank: int, n_ranks: int, plan: Plan, ticket: Synchronized[int]) -> Non
     n_batches = max(1, plan.step_tokens // _BATCH_TOKENS)
     steps = _steps(plan, first, n_batches)
     tally = np.zeros((2, len(_ROLE_NAMES)))
+    parent = os.getppid()
     for step in count(first):
+        if os.getppid() != parent:
+            sys.exit("train: the program that began this is gone; what it saved is there")
         batches = next(steps)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)

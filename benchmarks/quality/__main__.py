@@ -16,7 +16,7 @@ from benchmarks.quality.asking import run
 from benchmarks.quality.places import draw
 from benchmarks.quality.report import load, print_difference, print_examples, print_run, save
 from benchmarks.quality.repositories import of_installed_packages
-from tabby_lsp.config import Settings, read_user_file, resolve
+from tabby_lsp.config import BUILT_IN_ENGINE, Settings, read_user_file, resolve
 from tabby_lsp.domain import EngineError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _measure(arguments: argparse.Namespace, repositories: Sequence[Path]) -> Non
     runs = {}
     for model in models:
         settings = _settings(arguments.config, model)
-        name = model or settings.model
+        name = model or (settings.model if settings.engine == BUILT_IN_ENGINE else settings.engine)
         runs[name] = {each: run(settings, each, places, arguments.lines) for each in contexts}
         for context, (answers, typed) in runs[name].items():
             print_run(f"{name}, other files {context}", answers, typed)

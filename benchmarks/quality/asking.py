@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from tabby_lsp.request import Ask
 if TYPE_CHECKING:
     from benchmarks.quality.places import Place
     from tabby_lsp.config import Settings
+    from tabby_lsp.domain import Segments
 
 Context = Literal["off", "siblings", "all"]
 
@@ -83,16 +84,7 @@ class Asker:
         if segments is None:
             explicit = await self._app.complete(replace(ask, automatic=False))
             segments = explicit.decision.segments
-        said = ""
-        if segments is not None:
-            n_most = self._settings.completion.max_line_tokens
-            async with aclosing(
-                self._app.engine.complete(GenerationRequest(segments, n_most))
-            ) as pieces:
-                async for piece in pieces:
-                    said += piece.text
-                    if "\n" in said:
-                        break
+        said = await self._said(segments) if segments else ""
         shown = reply.completion.text.split("\n")[0] if reply.completion else None
         return Answer(
             place=place.name,
@@ -100,7 +92,7 @@ class Asker:
             kind=place.kind,
             is_cross_file=place.is_cross_file,
             rest=place.rest,
-            said=said.split("\n")[0].rstrip(),
+            said=said,
             shown=shown,
             reason=reply.decision.reason,
             ms=ms,
@@ -130,6 +122,18 @@ class Asker:
         return Typed(
             place.name, f"{place.repository.name}/{place.path}", n_typed, n_keys, n_accepted
         )
+
+    async def _said(self, segments: Segments) -> str:
+        """The first line of the answer; "" where the engine cannot answer, as `reason` tells."""
+        said = ""
+        request = GenerationRequest(segments, self._settings.completion.max_line_tokens)
+        with suppress(EngineError):
+            async with aclosing(self._app.engine.complete(request)) as pieces:
+                async for piece in pieces:
+                    said += piece.text
+                    if "\n" in said:
+                        break
+        return said.split("\n")[0].rstrip()
 
     def _ask(self, place: Place, before: str, *, automatic: bool) -> Ask:
         self._n_asked += 1

@@ -38,6 +38,9 @@ def print_run(title: str, answers: Sequence[Answer], typed: Sequence[Typed]) -> 
         print(f"  {measure:34} {figure(parts(answers, measure))}")
     if typed:
         print(f"  {f'keys saved, {len(typed)} lines typed':34} {figure(keys_saved(typed))}")
+    n_failed = sum(each.reason.startswith("engine-") for each in answers)
+    if n_failed:
+        print(f"  NOT ANSWERED, since the engine failed: {n_failed} places")
     waits = [each.ms for each in answers]
     print(
         f"  milliseconds: median {median(waits):.0f}, of ten the slowest {median(waits, 0.9):.0f}"
