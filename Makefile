@@ -70,14 +70,12 @@ bench-peers: .venv/.has-test ## prove the engines on a real llama-server, and me
 bench-quality: .venv/.has-test ## measure how good completions are (ARGUMENTS="--help" for more)
 	@$(BIN)/python -m benchmarks.quality $(ARGUMENTS)
 
-# A line of this project's own code, in which two words are to come.
-TRIAL := training/dedup.py:37:12
-
 # MINUTES of this machine's processors, or its GPU; START=FILE.gguf goes on from a model.
-train: .venv/.has-local build/training/venv/.has-training ## make a model like the starter in MINUTES=10, and ask it
+train: .venv/.has-local build/training/venv/.has-training ## make a model like the starter in MINUTES=10, and measure it
 	@$(TRAINING_PYTHON) -m training make --minutes $(or $(MINUTES),10) \
 		$(if $(START),--start $(START))
-	@echo "What it says at $(TRIAL):"; $(BIN)/tabby-lsp complete --model build/training/model.gguf $(TRIAL)
+	@$(BIN)/python -m training.evaluate --model build/training/model.gguf \
+		--context siblings --places 60 --lines 5
 
 test-training: .venv/.has-local build/training/venv/.has-training ## test what needs torch: llama.cpp computes the same
 	@$(TRAINING_PYTHON) -m pytest --override-ini addopts=--import-mode=importlib tests/training/check_*.py

@@ -37,6 +37,8 @@ _VOCABULARY_CHARS = 20_000_000
 _TOKENS_PER_SAMPLE = 700
 _SAMPLES_SHARE = 0.15  # of the time
 _SAVED_S = 20.0  # for the export
+# A short run needs steps more than it needs quiet ones.
+_N_STEPS, _MIN_STEP, _MAX_STEP = 600, 4_096, 16_384
 _N_HELD_OUT = 90
 
 
@@ -57,9 +59,9 @@ def make(folder: Path, minutes: float, start: Path | None) -> Path:
     shards = folder / "shards"
     write_held_out(folder, pieces)
     sampler = samples.Sampler(files, pieces)
-    n_tokens = pace() / n_parameters(shape) * 60 * minutes
+    n_tokens = int(pace() / n_parameters(shape) * 60 * minutes)
     stops_s = time.monotonic() + _SAMPLES_SHARE * 60 * minutes
-    for number in range(1 + int(n_tokens / _TOKENS_PER_SAMPLE / samples.SHARD_SAMPLES)):
+    for number in range(1 + n_tokens // _TOKENS_PER_SAMPLE // samples.SHARD_SAMPLES):
         samples.write_shards(sampler, shards, [number], seed=0)
         if time.monotonic() > stops_s:
             break
@@ -69,7 +71,7 @@ def make(folder: Path, minutes: float, start: Path | None) -> Path:
     )
     plan = Plan(
         shards=shards, out=folder / "run", start=start, shape=shape, minutes=left_minutes,
-        n_processes=n_cores(),
+        n_processes=n_cores(), step_tokens=min(max(n_tokens // _N_STEPS, _MIN_STEP), _MAX_STEP),
     )  # fmt: skip
     (plan.out / "checkpoint.pt").unlink(missing_ok=True)
     train(plan)

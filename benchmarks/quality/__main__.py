@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.quality.asking import run
 from benchmarks.quality.places import draw
-from benchmarks.quality.report import load, print_difference, print_examples, print_run, save
+from benchmarks.quality.report import (
+    load,
+    print_answers,
+    print_difference,
+    print_examples,
+    print_run,
+    save,
+)
 from benchmarks.quality.repositories import of_installed_packages
 from tabby_lsp.config import BUILT_IN_ENGINE, Settings, read_user_file, resolve
 from tabby_lsp.domain import EngineError
@@ -87,6 +94,7 @@ def _measure(arguments: argparse.Namespace, repositories: Sequence[Path]) -> Non
         runs[name] = {each: run(settings, each, places, arguments.lines) for each in contexts}
         for context, (answers, typed) in runs[name].items():
             print_run(f"{name}, other files {context}", answers, typed)
+            print_answers(answers, arguments.examples)
         for context in contexts[1:]:
             title = f"{name}: other files {context} less {contexts[0]}"
             print_difference(title, runs[name][context], runs[name][contexts[0]])

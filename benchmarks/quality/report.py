@@ -75,24 +75,32 @@ def print_difference(
     _print_pair(f"exact, {len(cross)} with names of other files", a, b)
 
 
+def print_answers(answers: Sequence[Answer], n: int) -> None:
+    """Some of those that are right, and some of those that are not."""
+    _print_some("Right", [each for each in answers if is_exact(each)], n)
+    wrong = [each for each in answers if each.shown is not None and not is_shown_right(each)]
+    _print_some("Shown and wrong", wrong, n)
+
+
 def print_examples(own: Sequence[Answer], other: Sequence[Answer], n: int) -> None:
     """Where only one of two is right, and what both said."""
-    own, other = _paired(own, other)
-    pairs = list(zip(own, other, strict=True))
-    won = [(a, b) for a, b in pairs if is_exact(a) and not is_exact(b)]
-    lost = [(a, b) for a, b in pairs if is_exact(b) and not is_exact(a)]
-    wrong = [(a, b) for a, b in pairs if a.shown is not None and not is_shown_right(a)]
-    for title, found in (("Won", won), ("Lost", lost), ("Shown and wrong", wrong)):
-        print(f"\n{title}: {len(found)}")
-        for a, b in found[:n]:
-            print(f"  {a.place} ({a.kind})")
-            for name, text in (
-                ("wanted", a.rest),
-                ("said", a.said),
-                ("shown", a.shown),
-                ("other", b.said),
-            ):
-                print(f"    {name:7} {_short(text)}")
+    pairs = list(zip(*_paired(own, other), strict=True))
+    said = {b.place: b.said for _, b in pairs}
+    _print_some("Won", [a for a, b in pairs if is_exact(a) and not is_exact(b)], n, said)
+    _print_some("Lost", [a for a, b in pairs if is_exact(b) and not is_exact(a)], n, said)
+
+
+def _print_some(
+    title: str, answers: Sequence[Answer], n: int, others: Mapping[str, str] | None = None
+) -> None:
+    print(f"\n{title}: {len(answers)}")
+    for each in answers[:n]:
+        print(f"  {each.place} ({each.kind})")
+        texts = {"wanted": each.rest, "said": each.said, "shown": each.shown}
+        if others:
+            texts["other"] = others[each.place]
+        for name, text in texts.items():
+            print(f"    {name:7} {_short(text)}")
 
 
 def save(path: Path, runs: Mapping[str, tuple[Sequence[Answer], Sequence[Typed]]]) -> None:
