@@ -123,6 +123,13 @@ class GenerationRequest:
     max_tokens: int
     stop: tuple[str, ...] = ()  # the text ends before the first of these
     sampling: Sampling = Sampling()
+    # Which text it is about, so that an engine can keep what it has read of each; "" for none.
+    document: str = ""
+    # How many different answers are wanted. An engine may give fewer, and none gives more.
+    n_candidates: int = 1
+    # Made before anybody asks: it stands behind all others and ends, without a `finish`, when one
+    # of them comes; what it has read is kept. With `max_tokens` 0 it only reads.
+    is_ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +183,8 @@ class Piece:
     timings: Timings  # of the answer so far
     finish: Finish = ""  # of the last piece: why the answer ended
     logprobs: tuple[TokenLogprobs, ...] = ()  # where `n_logprobs` asks for them
+    # Which of the answers it belongs to: the first is streamed whole before the others begin.
+    candidate: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,6 +151,12 @@ class CompletionSettings:
     max_line_tokens: int = setting(
         48, "The longest answer on one line.", unit="tokens", minimum=1, maximum=512
     )
+    ahead: Literal["auto", "always", "never"] = setting(
+        "auto",
+        "Whether the next line is prepared while a suggestion is shown, so that it is there when "
+        'you have accepted: `"auto"` where the model runs on this machine, `"always"` on servers '
+        'too, `"never"` nowhere.',
+    )
     debounce_ms: int = setting(
         0,
         "How long to wait for the next key before the model is asked, where nobody asked "
@@ -230,6 +236,40 @@ class LocalSettings:
         unit="tokens",
         minimum=1,
         maximum=4_096,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """The engine host: one process that runs the models for all your editor windows."""
+
+    shared: bool = setting(
+        True,
+        "Whether there is one; without it each window runs its models itself, as with "
+        "`--in-process`.",
+        from_client=False,
+    )
+    stays_s: int = setting(
+        600,
+        "How long it stays after the last window has gone.",
+        unit="seconds",
+        maximum=604_800,
+        from_client=False,
+    )
+    unloads_s: int = setting(
+        3_600,
+        "After how long it gives a model back that nobody asked anything.",
+        unit="seconds",
+        minimum=1,
+        maximum=604_800,
+        zero="never",
+        from_client=False,
+    )
+    self_test: bool = setting(
+        True,
+        "Whether llama.cpp is tried out in a process of its own before it is first used on this "
+        "machine.",
+        from_client=False,
     )
 
 
@@ -321,6 +361,7 @@ class Settings:
     context: ContextSettings = field(default_factory=ContextSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
+    host: HostSettings = field(default_factory=HostSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     stats: StatsSettings = field(default_factory=StatsSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-    from tabby_lsp.domain import ChatRequest, GenerationRequest, Segments
+    from tabby_lsp.domain import ChatRequest, Finish, GenerationRequest, Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +83,20 @@ class ScriptedEngine:
         pass
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
-        answer = self._find(request.segments)
+        answers = self._find(request.segments)[: request.n_candidates]
         n_prompt = len(request.segments.prefix) + len(request.segments.suffix)
         timings = Timings(n_prompt_tokens=n_prompt, n_evaluated_tokens=n_prompt)
         self._n_evaluated_total += n_prompt
-        ends = [index for stop in request.stop if (index := answer.find(stop)) >= 0]
-        answer = answer[: min([request.max_tokens, *ends])]
-        for n_generated, character in enumerate(answer, start=1):
-            self._n_generated_total += 1
-            timings = replace(timings, n_generated_tokens=n_generated)
-            yield Piece(character, 0.0, timings)
+        for candidate, answer in enumerate(answers):
+            ends = [index for stop in request.stop if (index := answer.find(stop)) >= 0]
+            answer = answer[: min([*ends, len(answer)])]
+            finish: Finish = "stop" if len(answer) <= request.max_tokens else "length"
+            for character in answer[: request.max_tokens]:
+                self._n_generated_total += 1
+                n_generated = timings.n_generated_tokens + 1
+                timings = replace(timings, n_generated_tokens=n_generated)
+                yield Piece(character, 0.0, timings, candidate=candidate)
+            yield Piece("", 0.0, timings, finish, candidate=candidate)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
         last = request.messages[-1]
@@ -117,12 +121,17 @@ class ScriptedEngine:
                 return reply.text
         raise EngineError(f"The script has no answer to a message that ends in {asked[-80:]!r}.")
 
-    def _find(self, segments: Segments) -> str:
-        for line in self._script:
-            if not isinstance(line, Line):
-                continue
-            if segments.prefix.endswith(line.prefix) and segments.suffix.startswith(line.suffix):
-                return line.text
+    def _find(self, segments: Segments) -> list[str]:
+        """The answers for a place, in the script's order; the first one is the best."""
+        found = [
+            line.text
+            for line in self._script
+            if isinstance(line, Line)
+            and segments.prefix.endswith(line.prefix)
+            and segments.suffix.startswith(line.suffix)
+        ]
+        if found:
+            return found
         raise EngineError(
             f"The script has no answer for a prefix that ends in {segments.prefix[-40:]!r} "
             f"and a suffix that begins with {segments.suffix[:40]!r}."

@@ -129,6 +129,27 @@ def test_a_key_and_tab_at_once_accept_what_is_left(home: Path) -> None:
         neovim.wait_for_text("names = sor\n")
 
 
+def test_another_answer_is_shown_in_its_place_and_kept_while_typing(home: Path) -> None:
+    script = [SORTED, Line("names = ", "set(names)"), Line("names = ", "sorted(names)")]
+    with editing(home, "names =║\n", script) as neovim:
+        neovim.type(" ")
+        neovim.wait_for_screen("names = ║├sorted(names, key=len)┤")
+        for key, ghost in (
+            ("<M-]>", "set(names)"),
+            ("<M-]>", "sorted(names)"),
+            ("<M-]>", "sorted(names, key=len)"),
+            ("<M-[>", "sorted(names)"),
+        ):
+            neovim.type(key)
+            neovim.wait_for_screen(f"names = ║├{ghost}┤")
+        neovim.type("s")
+        neovim.wait_for_screen("names = s║├orted(names)┤")
+        time.sleep(A_WHILE_S)
+        assert neovim.screen[0] == "names = s║├orted(names)┤"
+        neovim.type("<Tab>")
+        neovim.wait_for_text("names = sorted(names)\n")
+
+
 def test_dismissing_lasts_until_the_next_change(home: Path) -> None:
     with editing(home, "names =║\n", [SORTED]) as neovim:
         neovim.type(" ")

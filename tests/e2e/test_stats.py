@@ -29,7 +29,7 @@ def suggestion(client: Client) -> tuple[str, str]:
     text, position = constructor("Counted")
     client.open("untitled:counted", text)
     client.wait_ready()
-    (item,) = client.complete("untitled:counted", position)
+    (item, *_) = client.complete("untitled:counted", position)
     return item["insertText"], item["command"]["arguments"][0]
 
 

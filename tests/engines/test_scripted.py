@@ -32,6 +32,22 @@ def test_it_stops_where_it_is_asked_to() -> None:
     assert ask("return ", stop=()) == "a + b\nprint()"
 
 
+def test_other_answers_for_the_same_place_are_further_candidates() -> None:
+    script = (*SCRIPT, Line(prefix="return ", suffix="", text="a"), Line("turn ", "", "None"))
+
+    async def run(n_candidates: int) -> dict[int, str]:
+        segments = Segments(prefix="return ", suffix="\n")
+        request = GenerationRequest(segments, 48, ("\n",), n_candidates=n_candidates)
+        texts: dict[int, str] = {}
+        async for piece in ScriptedEngine(script).complete(request):
+            texts[piece.candidate] = texts.get(piece.candidate, "") + piece.text
+        return texts
+
+    assert asyncio.run(run(1)) == {0: "a + b"}
+    assert asyncio.run(run(2)) == {0: "a + b", 1: "a"}
+    assert asyncio.run(run(5)) == {0: "a + b", 1: "a", 2: "None"}
+
+
 def test_it_fails_on_any_other_request() -> None:
     with pytest.raises(EngineError, match="no answer for a prefix that ends in 'yield '"):
         ask("yield ")

@@ -157,3 +157,36 @@ def test_a_job_that_goes_first_goes_before_all_that_wait_and_do_not() -> None:
         return order
 
     assert asyncio.run(run()) == ["typed 1", "typed 2", "text 1", "text 2"]
+
+
+def test_a_job_that_gives_way_goes_last_and_ends_when_another_comes() -> None:
+    async def run() -> list[str]:
+        flag = Flag()
+        order: list[str] = []
+        ahead: Job[str] = Job(flag.work_until_interrupted, gives_way=True)
+        flag.worker.submit(ahead)
+        assert await ahead.next() == "started"
+        flag.worker.submit(Job(lambda _: order.append("ahead"), gives_way=True))
+        asked: Job[str] = Job(lambda _: order.append("asked"))
+        flag.worker.submit(asked)
+        await drain(ahead)
+        last: Job[str] = Job(lambda _: order.append("last"), gives_way=True)
+        flag.worker.submit(last)
+        await drain(last)
+        return [*order, str(ahead.has_given_way)]
+
+    assert asyncio.run(run()) == ["asked", "ahead", "last", "True"]
+
+
+def test_a_job_that_gives_way_is_left_alone_by_its_own_kind() -> None:
+    async def run() -> bool:
+        flag = Flag()
+        ahead: Job[str] = Job(flag.work_until_interrupted, gives_way=True)
+        flag.worker.submit(ahead)
+        await ahead.next()
+        flag.worker.submit(Job(lambda _: None, gives_way=True))
+        is_interrupted = flag.event.is_set()
+        flag.worker.cancel(ahead)
+        return is_interrupted
+
+    assert asyncio.run(run()) is False

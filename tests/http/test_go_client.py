@@ -66,7 +66,7 @@ def asked(client: Path, url: str, header: str = "", key: str = "") -> dict[str, 
     return outcomes
 
 
-@pytest.mark.timeout(_BUILD_TIMEOUT_S + 120)
+@pytest.mark.timeout(_BUILD_TIMEOUT_S + 300)
 def test_every_call_is_answered_so_that_the_client_takes_it(
     client: Path, home: Path, chat_model: Path
 ) -> None:
@@ -100,7 +100,7 @@ def check_answers(answers: dict[str, Any]) -> None:
         assert answers[name]["model"]
 
 
-@pytest.mark.timeout(_BUILD_TIMEOUT_S + 120)
+@pytest.mark.timeout(_BUILD_TIMEOUT_S + 300)
 def test_each_of_the_three_headers_is_taken(client: Path, home: Path, chat_model: Path) -> None:
     with serving(home, "--host", "0.0.0.0", "--chat-model", str(chat_model)) as server:
         url = server.url.replace("0.0.0.0", "127.0.0.1")

@@ -50,8 +50,11 @@ def request(
 
 async def answer(engine: LlamaEngine, asked: GenerationRequest) -> tuple[str, Timings]:
     """The whole text and what it cost."""
-    pieces: list[Piece] = []
-    async with aclosing(engine.complete(asked)) as stream:
-        async for piece in stream:
-            pieces.append(piece)
+    pieces = await pieces_of(engine, asked)
     return "".join(piece.text for piece in pieces), pieces[-1].timings
+
+
+async def pieces_of(engine: LlamaEngine, asked: GenerationRequest) -> list[Piece]:
+    """All that comes of a request."""
+    async with aclosing(engine.complete(asked)) as stream:
+        return [piece async for piece in stream]

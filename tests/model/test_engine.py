@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.layout import render
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.gguf import read_header
-from tests.model.starter import PATH, SOURCE, answer, request, run
+from tests.model.starter import PATH, SOURCE, answer, pieces_of, request, run
 
 if TYPE_CHECKING:
     from tabby_lsp.domain import Timings
@@ -78,20 +79,22 @@ def test_what_was_read_before_gives_the_same_answer_as_a_cold_prompt() -> None:
 def test_a_prompt_can_be_stopped_while_it_is_read_and_what_was_read_is_kept() -> None:
     """Sooner or later one of the cancels falls into the reading, however fast the machine is."""
 
-    async def work(engine: LlamaEngine) -> list[Timings]:
-        costs = []
-        for n in range(20):
+    async def work(engine: LlamaEngine) -> Timings:
+        for n in range(100):
             # Another suffix, which stands first, so that nothing of the prompt was read before.
             asked = request(SOURCE[:3000], f"\n# {n}\n", max_tokens=1)
             reading = asyncio.ensure_future(answer(engine, asked))
             await asyncio.sleep(0.008 * (n + 1))
             reading.cancel()
-            costs.append((await answer(engine, asked))[1])
-        return costs
+            cost = (await answer(engine, asked))[1]
+            if shared < cost.n_reused_tokens < cost.n_prompt_tokens - 1:
+                break
+        return cost
 
     shared = 20  # the path and the sentinels
+    cost = run(work)
 
-    assert any(shared < cost.n_reused_tokens < cost.n_prompt_tokens - 1 for cost in run(work))
+    assert shared < cost.n_reused_tokens < cost.n_prompt_tokens - 1
 
 
 def test_generation_stops_when_nobody_listens() -> None:
@@ -121,6 +124,38 @@ def test_many_are_stopped_at_random_moments_and_the_last_is_answered() -> None:
         return (await answer(engine, request(CLASS + "        self.height")))[0]
 
     assert run(work) == " = height"
+
+
+def test_what_is_read_ahead_need_not_be_read_when_it_is_asked_for() -> None:
+    async def work(engine: LlamaEngine) -> tuple[str, Timings]:
+        asked = request(SOURCE[:2000])
+        await answer(engine, replace(asked, max_tokens=0, is_ahead=True))
+        return await answer(engine, asked)
+
+    text, cost = run(work)
+    assert text
+    assert cost.n_evaluated_tokens == 1
+
+
+def test_what_is_made_ahead_ends_when_somebody_asks_and_what_it_has_read_is_kept() -> None:
+    """The request comes while the prompt is read, or while the answer is written."""
+
+    async def work(engine: LlamaEngine) -> list[tuple[str, int]]:
+        ends = []
+        for n in range(20):
+            ahead = replace(
+                request(SOURCE[:3000], f"\n# {n}\n", max_tokens=400, stop=()), is_ahead=True
+            )
+            making = asyncio.ensure_future(pieces_of(engine, ahead))
+            await asyncio.sleep(0.008 * (n + 1))
+            text = (await answer(engine, request(SOURCE[:3000], f"\n# {n}\n", max_tokens=4)))[0]
+            made = await asyncio.wait_for(making, 30)
+            ends.append((text, sum(piece.finish != "" for piece in made)))
+        return ends
+
+    ends = run(work)
+    assert all(text for text, _ in ends)
+    assert sum(n_finished for _, n_finished in ends) == 0
 
 
 def test_control_tokens_in_a_text_are_text() -> None:

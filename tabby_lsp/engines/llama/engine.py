@@ -46,7 +46,10 @@ class LlamaEngine:
         await self._resident.load()
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
-        answer = self._answer(lambda loaded: generate(loaded, self._fim, request), goes_first=True)
+        def work(loaded: Loaded) -> Iterator[Piece]:
+            return generate(loaded, self._fim, request)
+
+        answer = self._ahead(work) if request.is_ahead else self._answer(work, goes_first=True)
         async with aclosing(answer) as pieces:
             async for piece in pieces:
                 yield piece
@@ -79,3 +82,12 @@ class LlamaEngine:
             async with aclosing(answer) as pieces:
                 async for piece in pieces:
                     yield piece
+
+    async def _ahead(
+        self, work: Callable[[Loaded], Iterator[Piece]]
+    ) -> AsyncGenerator[Piece, None]:
+        await self.load()
+        answer = self._resident.stream(lambda loaded, _: work(loaded), gives_way=True)
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                yield piece

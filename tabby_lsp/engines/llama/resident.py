@@ -97,11 +97,16 @@ class Resident:
             raise
 
     async def stream(
-        self, work: Callable[[Loaded, Job[Piece]], Iterator[Piece]], *, goes_first: bool = False
+        self,
+        work: Callable[[Loaded, Job[Piece]], Iterator[Piece]],
+        *,
+        goes_first: bool = False,
+        gives_way: bool = False,
     ) -> AsyncGenerator[Piece, None]:
         """What `work` yields on the model's thread; closing the generator stops the work.
 
-        `goes_first`: before all that wait and do not.
+        `goes_first`: before all that wait and do not; `gives_way`: after all, and no longer than
+        until another comes.
         """
         submitted_s = time.perf_counter()
 
@@ -113,7 +118,7 @@ class Resident:
                 timings = replace(piece.timings, queue_ms=queue_ms, total_ms=total_ms)
                 job.emit(replace(piece, timings=timings))
 
-        job: Job[Piece] = Job(run, goes_first=goes_first)
+        job: Job[Piece] = Job(run, goes_first=goes_first, gives_way=gives_way)
         self._worker.submit(job)
         try:
             while (piece := await job.next()) is not None:

@@ -24,10 +24,21 @@ GIVEN_BACK = "The model was given back before it had answered: ask again."
 class Job(Generic[Item]):
     """Work for the thread, and the way of its results back to the event loop that asked."""
 
-    def __init__(self, work: Callable[[Job[Item]], None], *, goes_first: bool = False) -> None:
-        """`goes_first`: before all that wait and do not."""
+    def __init__(
+        self,
+        work: Callable[[Job[Item]], None],
+        *,
+        goes_first: bool = False,
+        gives_way: bool = False,
+    ) -> None:
+        """`goes_first`: before all that wait and do not; `gives_way`: after all that do not.
+
+        One that gives way is interrupted where another comes, and has then `given_way`.
+        """
         self._work = work
         self.goes_first = goes_first
+        self.gives_way = gives_way
+        self.has_given_way = False
         self._loop = asyncio.get_running_loop()
         self._results: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
         self.is_cancelled = False
@@ -82,9 +93,13 @@ class Worker:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="llama", daemon=True)
                 self._thread.start()
-            n_before = sum(other.goes_first for other in self._jobs)
-            place = n_before if job.goes_first else len(self._jobs)
+            rank = _rank(job)
+            place = sum(_rank(other) <= rank for other in self._jobs)
             self._jobs.insert(place, job)  # type: ignore[arg-type]
+            running = self._running
+            if running is not None and running.gives_way and not job.gives_way:
+                running.has_given_way = True
+                self._interrupt()
             self._changed.notify()
 
     def cancel(self, job: Job[Item]) -> None:
@@ -130,3 +145,8 @@ class Worker:
                 if self._is_stopped:
                     return None
                 self._changed.wait()
+
+
+def _rank(job: Job[Item]) -> int:
+    """The order in which those that wait have their turn."""
+    return 0 if job.goes_first else 2 if job.gives_way else 1

@@ -216,9 +216,16 @@ class Session:
         self._explain_absence(app)
         if reply.completion is None:
             return nothing
-        completion = replace(reply.completion, text=selected + reply.completion.text)
-        command = follow(app, uri, ask, completion, reply.decision, document)
-        return lsp.InlineCompletionList(items=[_item(document, position, completion, command)])
+        completions = [
+            replace(each, text=selected + each.text) for each in (reply.completion, *reply.others)
+        ]
+        commands = follow(app, uri, ask, completions, reply.decision, document)
+        return lsp.InlineCompletionList(
+            items=[
+                _item(document, position, completion, command)
+                for completion, command in zip(completions, commands, strict=True)
+            ]
+        )
 
     async def _menu_entry(
         self, uri: str, params: lsp.CompletionParams
@@ -239,12 +246,14 @@ class Session:
         if entry is None:
             app.withdraw(reply.decision, "cannot-be-drawn")
             return None
-        command = follow(app, uri, ask, reply.completion, reply.decision, document)
+        (command,) = follow(app, uri, ask, [reply.completion], reply.decision, document)
         return item_of(entry, document, position, command, self._style)
 
     def _prepare(self, app: App, document: Document) -> None:
         self._load_for(document)
         self._explain_silence(app, document)
+        if app.engine.status.state == "ready":
+            self._explain_absence(app)
 
     def _selected(
         self, document: Document, position: Position, info: lsp.SelectedCompletionInfo | None
@@ -319,8 +328,10 @@ class Session:
             )
 
     def _explain_absence(self, app: App) -> None:
-        if app.engine.status.state == "away":
-            self._explain_failure(app)
+        """Say what has become of the engine, also where it works again already."""
+        status = app.engine.status
+        if status.state in ("away", "ready") and status.message:
+            self.voice.warn_once(status.message)
 
     def _explain_failure(self, app: App) -> None:
         if app.engine.status.state in ("failed", "away"):
