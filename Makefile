@@ -56,7 +56,7 @@ fix: .venv/.has-test ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/.has-test ## measure, and print the figures
+bench: .venv/.has-test ## measure what a key costs, and print the figures
 	@cd benchmarks && for file in [a-z]*.py; do \
 		(cd .. && $(BIN)/python -m "benchmarks.$${file%.py}") || exit 1; done
 	@$(BIN)/python -m benchmarks.keystrokes $(BENCH)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.keystrokes.contestant import Cost, Suggestion, Totals
 from benchmarks.keystrokes.processes import Family, Usage
 from tests.e2e.clients import NEOVIM_0_12, initialize_params
-from tests.e2e.wire import AUTOMATIC, INLINE_COMPLETION, INVOKED, Json, inline_params, start
+from tests.e2e.wire import (
+    AUTOMATIC,
+    INLINE_COMPLETION,
+    INVOKED,
+    Json,
+    Request,
+    inline_params,
+    start,
+)
 
 if TYPE_CHECKING:
     from benchmarks.keystrokes.trace import Edit
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
 NAME = "tabby-lsp"
 _ANSWER_TIMEOUT_S = 600.0
 _IDLE_TIMEOUT_S = 60.0
-_N_DECISIONS_KEPT = 1000
 
 
 class LanguageServer:
@@ -69,21 +76,22 @@ class LanguageServer:
         rest = text[cursor : cursor + n_bytes].encode()[:n_bytes].decode()
         return Suggestion(item["insertText"], len(rest), wait_ms)
 
-    def lags_ms(self, path: str, text: str, every_s: float) -> list[float]:
-        """How long each of many trivial requests takes while one at the text's end is answered."""
+    def lags_ms(self, path: str, text: str, every_s: float, n_most: int) -> list[float]:
+        """How long each trivial request takes while one at the text's end is being answered."""
         params = inline_params(_uri(path), _position(text, len(text)), kind=INVOKED)
         asked = self._client.request(INLINE_COMPLETION, params)
-        pings = []
-        while not asked.answer.done():
+        pings: list[tuple[float, Request]] = []
+        while not asked.answer.done() and len(pings) < n_most:
             command = {"command": "tabby.status", "arguments": []}
             sent_s = time.monotonic()
             pings.append((sent_s, self._client.request("workspace/executeCommand", command)))
             time.sleep(every_s)
+        self._client.cancel(asked)
         return [(ping.reply().arrived_s - sent_s) * 1_000 for sent_s, ping in pings]
 
     def costs(self) -> list[Cost]:
         known: dict[tuple[str, int, int, int], Cost] = {}
-        for decision in self._client.inspect(n=_N_DECISIONS_KEPT)["decisions"]:
+        for decision in self._client.inspect(n=len(self._asked))["decisions"]:
             at = decision["position"]
             key = (decision["uri"], decision["version"], at["line"], at["character"])
             known[key] = _cost(decision["timings"])

@@ -69,7 +69,7 @@ def _grid(n_decades: int, height: int) -> Iterator[str]:
         for step in (1, 3):
             ms = step * 10.0**power
             x = _x(ms, n_decades)
-            if _LEFT <= x <= _WIDTH - _RIGHT:
+            if ms >= _FROM_MS and x <= _WIDTH - _RIGHT:
                 yield (
                     f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}"'
                     f' y2="{height - _BOTTOM + 4}"/>'
