@@ -52,6 +52,8 @@ class Sharing:
                 continue
             if work.question.automatic and not question.automatic:
                 continue
+            if work.question.n_candidates < question.n_candidates:
+                continue
             for typed in typed_since(work.question.place, question.place):
                 if work.serves(typed):
                     return work, typed

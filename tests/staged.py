@@ -114,6 +114,7 @@ class Stage:
             suffix=drawn.suffix,
             n_document_chars=len(drawn.prefix + drawn.suffix),
             automatic=automatic,
+            n_candidates=1 if automatic else 3,
             shape=shape,
         )
 

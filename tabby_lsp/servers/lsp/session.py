@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# As many as somebody who asks explicitly looks through; Copilot and tabby-agent give as many.
+_N_CANDIDATES = 3
+
 _ENCODINGS: dict[lsp.PositionEncodingKind, PositionEncoding] = {
     lsp.PositionEncodingKind.Utf8: "utf-8",
     lsp.PositionEncodingKind.Utf16: "utf-16",
@@ -275,7 +278,10 @@ class Session:
     ) -> Ask:
         ask = ask_at(document, position, app.settings.context, *self.surroundings(document))
         waited_ms = self._client.delay_ms if shape == "ghost-text" else 0
-        return replace(ask, shape=shape, automatic=automatic, waited_ms=waited_ms)
+        n_candidates = 1 if automatic else _N_CANDIDATES
+        return replace(
+            ask, shape=shape, automatic=automatic, n_candidates=n_candidates, waited_ms=waited_ms
+        )
 
     async def _configure(self, client_sources: Sequence[Source]) -> None:
         """Resolve all the settings anew; of the app, only what they change is built again."""
