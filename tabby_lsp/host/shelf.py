@@ -46,8 +46,12 @@ class Shelved:
 class Shelf:
     """Lives as long as the host; `make` builds an engine, and does not load it."""
 
-    def __init__(self, make: Callable[[HostedModel], Loadable]) -> None:
+    def __init__(
+        self, make: Callable[[HostedModel], Loadable], prepare: Callable[[], None]
+    ) -> None:
+        """`prepare` is called once, on a thread, before the first model is loaded."""
         self._make = make
+        self._prepare: Callable[[], None] | None = prepare
         self._models: dict[HostedModel, Shelved] = {}
         self._loading = asyncio.Lock()  # each is weighed against the memory that is free
 
@@ -107,6 +111,9 @@ class Shelf:
         async with self._loading:
             if shelved.engine.status.state == "ready":
                 return
+            prepare, self._prepare = self._prepare, None
+            if prepare is not None:
+                await asyncio.to_thread(prepare)
             try:
                 await shelved.engine.load()
             except DoesNotFit:
