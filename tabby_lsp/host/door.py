@@ -111,6 +111,8 @@ class Door:
         number, do = frame.get("id"), frame.get("do")
         if do == "ping":
             write_frame(window.writer, {"pong": True})
+        elif do == "leave" and (model := window.models.pop(frame.get("model", 0), None)):
+            self._shelf.leave(window.number, model)
         elif do == "cancel" and isinstance(number, int):
             if (task := window.questions.get(number)) is not None:
                 task.cancel()
@@ -204,7 +206,7 @@ class Door:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        await self._shelf.leave(window.number)
+        self._shelf.leave(window.number)
         window.writer.close()
         with suppress(OSError):
             await window.writer.wait_closed()

@@ -105,8 +105,7 @@ async def _until_time_to_leave(
             needed_s = time.monotonic()
         elif time.monotonic() - needed_s >= (0 if _is_replaced(where) else settings.stays_s):
             return
-        if settings.unloads_s:
-            await shelf.give_back(settings.unloads_s)
+        await shelf.give_back(settings.stays_s, settings.unloads_s)
 
 
 async def _opened(where: Place, door: Door, token: str) -> asyncio.Server:
