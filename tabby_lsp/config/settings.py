@@ -220,7 +220,7 @@ class ChatSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """How the built-in engine runs a model."""
+    """How the built-in engine runs a model, for all your windows alike."""
 
     n_ctx: int = setting(
         0,
@@ -229,6 +229,7 @@ class LocalSettings:
         minimum=256,
         maximum=1_048_576,
         zero="what it was trained for, at most 8192",
+        from_client=False,
     )
     n_threads: int = setting(
         0,
@@ -237,6 +238,7 @@ class LocalSettings:
         minimum=1,
         maximum=512,
         zero="as many as the machine has, not counting hyper-threads",
+        from_client=False,
     )
     n_ubatch: int = setting(
         64,
@@ -245,6 +247,7 @@ class LocalSettings:
         unit="tokens",
         minimum=1,
         maximum=4_096,
+        from_client=False,
     )
 
 
