@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.answering import aside
 from tabby_lsp.engines.llama.generation import continue_text, generate
 from tabby_lsp.engines.llama.resident import Resident
 
@@ -63,7 +64,11 @@ class LlamaEngine:
 
     async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         def work(loaded: Loaded, job: Job[Piece]) -> Iterator[Piece]:
-            return continue_text(loaded, request, self._resident.standing_aside(loaded, job))
+            def let_pass() -> None:
+                self._resident.let_pass(job)
+
+            read = aside(loaded.context, let_pass, lambda: job.is_cancelled)
+            return continue_text(loaded, request, read)
 
         await self.load()
         async with aclosing(self._resident.stream(work, stands_aside=True)) as pieces:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Unusable
-from tabby_lsp.engines.llama.answering import aside
 from tabby_lsp.engines.llama.binding import Context, Model
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Worker
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
-    from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.models.gguf import Header
 
 Result = TypeVar("Result")
@@ -110,7 +108,7 @@ class Resident:
 
         `goes_first`: before all that wait and do not; `gives_way`: after all, and no longer than
         until another comes. `stands_aside`: lets those that go first pass at any moment, and
-        therefore reads by `standing_aside`.
+        therefore reads by `answering.aside`, which calls `let_pass`.
         """
         submitted_s = time.perf_counter()
 
@@ -132,9 +130,9 @@ class Resident:
         finally:
             self._worker.cancel(job)
 
-    def standing_aside(self, loaded: Loaded, job: Job[Piece]) -> Read:
-        """How that reads: what goes first has the model at the next graph node."""
-        return aside(loaded.context, lambda: self._worker.let_pass(job), lambda: job.is_cancelled)
+    def let_pass(self, job: Job[Piece]) -> None:
+        """Run all that go first before this one goes on, which stands aside; on the thread."""
+        self._worker.let_pass(job)
 
     async def call(self, work: Callable[[Loaded, Job[Result]], Result]) -> Result:
         """What `work` returns, in its turn, on the model's thread; cancelled at any moment."""
