@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from tabby_lsp.choice import Runner
     from tabby_lsp.config import Settings
     from tabby_lsp.request import Ask
 
@@ -83,12 +84,12 @@ class App:
     """The engine, the caches and the snippets behind every face; lives until `close`."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, chat_engine: ChatEngine, precedence: Precedence
+        self, settings: Settings, engine: Engine, chat_engine: ChatEngine, runner: Runner
     ) -> None:
         self.settings = settings
         self.engine = engine
         self.chat_engine = chat_engine
-        self._precedence = precedence
+        self._runner = runner
         self.fates = Fates(Ledger(stats_path()) if settings.stats.enabled else None)
         self.decisions: deque[Decision] = deque(maxlen=_N_DECISIONS_KEPT)
         self._cache = CompletionCache()
@@ -147,12 +148,12 @@ class App:
             self._cache, self._sharing = CompletionCache(), Sharing()
             self._sticky.clear()
         if engine_settings(was) != engine_settings(settings):
-            newer = await asyncio.to_thread(engine_for, settings, self._precedence)
+            newer = await asyncio.to_thread(engine_for, settings, self._runner)
             old, self.engine = self.engine, newer
             answering.end()
             await old.close()
         if chat_engine_settings(was) != chat_engine_settings(settings):
-            chats = await asyncio.to_thread(chat_engine_for, settings, self._precedence)
+            chats = await asyncio.to_thread(chat_engine_for, settings, self._runner)
             chatted, self.chat_engine = self.chat_engine, chats
             await chatted.close()
 
@@ -353,11 +354,14 @@ class App:
         )
 
 
-def build(settings: Settings) -> App:
-    """Everything that the settings ask for; a model that cannot be used is found out here."""
-    precedence = Precedence()
-    chat_engine = chat_engine_for(settings, precedence)
-    return App(settings, engine_for(settings, precedence), chat_engine, precedence)
+def build(settings: Settings, runner: Runner | None = None) -> App:
+    """Everything that the settings ask for; a model that cannot be used is found out here.
+
+    Without a `runner` this process runs the models of this machine.
+    """
+    runner = runner or Precedence()
+    chat_engine = chat_engine_for(settings, runner)
+    return App(settings, engine_for(settings, runner), chat_engine, runner)
 
 
 def stats_path() -> Path:

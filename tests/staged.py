@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import Decision, Finish, GenerationRequest, Shape
 
-LATE_S = 0.1
+# A menu's limit: never reached, reached at once, and reached after what a test does before.
+PATIENT_S, AT_ONCE_S, SOON_S = 60.0, 0.01, 1.0
 
 _ALONE = CompletionSettings(ahead="never")
 
@@ -30,6 +31,8 @@ class HandFedEngine:
     def __init__(self, *, is_remote: bool = False) -> None:
         self.asked: list[GenerationRequest] = []
         self.n_stopped = 0
+        self.may_stop = asyncio.Event()  # until then, what is stopped has not ended
+        self.may_stop.set()
         self._is_remote = is_remote
         self._fed: asyncio.Queue[str | Exception | EllipsisType | int | None] = asyncio.Queue()
 
@@ -59,6 +62,7 @@ class HandFedEngine:
                 yield Piece("", 0.0, Timings(n_generated_tokens=n_said), finish)
         finally:
             self.n_stopped += not is_done
+            await self.may_stop.wait()
 
     async def close(self) -> None:
         pass
@@ -89,9 +93,14 @@ class Stage:
         self.app = App(settings, self.engine, ScriptedEngine(()), Precedence())
 
     async def ask(
-        self, drawing: str, shape: Shape = "ghost-text", *, automatic: bool = True
+        self,
+        drawing: str,
+        shape: Shape = "ghost-text",
+        *,
+        automatic: bool = True,
+        within_s: float = PATIENT_S,
     ) -> asyncio.Task[str | None]:
-        """Ask at `║`, a menu with a short limit; the task's result is the completion's text."""
+        """Ask at `║`, a menu with its limit; the task's result is the completion's text."""
         drawn = parse(drawing)
         ask = Ask(
             uri="untitled:a",
@@ -110,7 +119,7 @@ class Stage:
         )
 
         async def text() -> str | None:
-            within = self.app.complete_within(ask, LATE_S)
+            within = self.app.complete_within(ask, within_s)
             whole = self.app.complete(ask)
             (within if shape == "ghost-text" else whole).close()
             reply = await (whole if shape == "ghost-text" else within)
@@ -130,4 +139,4 @@ class Stage:
 
 
 def play(scene: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(scene, 10))
+    asyncio.run(asyncio.wait_for(scene, PATIENT_S))

@@ -8,7 +8,7 @@ import pytest
 
 from tabby_lsp.domain import EngineError
 from tests.completion.drawn import parse
-from tests.staged import Stage, play, settle
+from tests.staged import AT_ONCE_S, SOON_S, Stage, play, settle
 
 if TYPE_CHECKING:
     from tabby_lsp.domain import Shape
@@ -55,6 +55,23 @@ def test_who_takes_a_place_in_the_moment_it_is_left_goes_on_with_it() -> None:
         await stage.engine.feed("1", None)
         assert await second == "1"
         assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 0)
+
+    play(scene())
+
+
+@pytest.mark.parametrize("later", ["x = ║\n", "x = s║\n"])
+def test_who_comes_while_what_was_left_is_being_stopped_begins_anew(later: str) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        stage.engine.may_stop.clear()
+        first = await stage.ask("x = ║\n")
+        first.cancel()
+        await settle()
+        second = await stage.ask(later)
+        await stage.engine.feed("um", None)
+        stage.engine.may_stop.set()
+        assert await second == "um"
+        assert (stage.engine.n_begun, stage.engine.n_stopped) == (2, 1)
 
     play(scene())
 
@@ -250,7 +267,7 @@ def test_a_window_that_has_slid_does_not_disturb_it() -> None:
 def test_a_menu_is_answered_in_time_and_the_next_key_finds_the_rest() -> None:
     async def scene() -> None:
         stage = Stage()
-        assert await (await stage.ask("x = ║\n", "menu")) is None
+        assert await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S)) is None
         await stage.engine.feed("sum", "(y)", None)
         assert await (await stage.ask("x = s║\n", "menu")) == "um(y)"
         assert stage.engine.n_begun == 1
@@ -262,10 +279,10 @@ def test_a_menu_is_answered_in_time_and_the_next_key_finds_the_rest() -> None:
 def test_a_menu_shows_the_lines_that_are_there() -> None:
     async def scene() -> None:
         stage = Stage()
-        menu = await stage.ask("def f(x):║\n", "menu")
+        menu = await stage.ask("def f(x):║\n", "menu", within_s=SOON_S)
         await stage.engine.feed("\n    if x:", "\n        return")
         assert await menu == "\n    if x:"
-        again = await stage.ask("def f(x):\n    ║\n", "menu")
+        again = await stage.ask("def f(x):\n    ║\n", "menu", within_s=AT_ONCE_S)
         assert await again == "if x:"
         await stage.engine.feed(" 1", None)
         assert await (await stage.ask("def f(x):\n    i║\n", "menu")) == "f x:\n        return 1"
@@ -279,7 +296,7 @@ def test_a_menu_shows_the_lines_that_are_there() -> None:
 def test_what_goes_on_for_a_menu_ends_when_another_place_is_asked_for(shape: Shape) -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         assert stage.engine.n_stopped == 0
         other = await stage.ask("y = ║\n", shape)
         assert (stage.engine.n_begun, stage.engine.n_stopped) == (2, 1)
@@ -291,7 +308,7 @@ def test_what_goes_on_for_a_menu_ends_when_another_place_is_asked_for(shape: Sha
 def test_what_goes_on_for_a_menu_ends_with_the_document() -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         stage.app.closed("untitled:a")
         await settle()
         assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 1)
@@ -314,7 +331,7 @@ def test_a_menu_that_is_cancelled_in_time_stops_the_model() -> None:
 def test_a_failure_after_the_limit_is_nobodys_error() -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         await stage.engine.feed(EngineError("No."))
         assert stage.reasons == ["not-yet"]
 

@@ -220,7 +220,7 @@ class ChatSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """How the built-in engine runs a model."""
+    """How the built-in engine runs a model, for all your windows alike."""
 
     n_ctx: int = setting(
         0,
@@ -229,6 +229,7 @@ class LocalSettings:
         minimum=256,
         maximum=1_048_576,
         zero="what it was trained for, at most 8192",
+        from_client=False,
     )
     n_threads: int = setting(
         0,
@@ -237,6 +238,7 @@ class LocalSettings:
         minimum=1,
         maximum=512,
         zero="as many as the machine has, not counting hyper-threads",
+        from_client=False,
     )
     n_ubatch: int = setting(
         64,
@@ -245,6 +247,41 @@ class LocalSettings:
         unit="tokens",
         minimum=1,
         maximum=4_096,
+        from_client=False,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """The engine host: one process that runs the models for all your editor windows."""
+
+    shared: bool = setting(
+        True,
+        "Whether there is one; without it each window runs its models itself, as with "
+        "`--in-process`.",
+        from_client=False,
+    )
+    stays_s: int = setting(
+        600,
+        "How long it stays after the last window has gone.",
+        unit="seconds",
+        maximum=604_800,
+        from_client=False,
+    )
+    unloads_s: int = setting(
+        3_600,
+        "After how long it gives a model back that nobody asked anything.",
+        unit="seconds",
+        minimum=1,
+        maximum=604_800,
+        zero="never",
+        from_client=False,
+    )
+    self_test: bool = setting(
+        True,
+        "Whether llama.cpp is tried out in a process of its own before it is first used on this "
+        "machine.",
+        from_client=False,
     )
 
 
@@ -336,6 +373,7 @@ class Settings:
     context: ContextSettings = field(default_factory=ContextSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
+    host: HostSettings = field(default_factory=HostSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     stats: StatsSettings = field(default_factory=StatsSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tabby_lsp.app import App
     from tabby_lsp.config import Settings, Source
     from tabby_lsp.documents import PositionEncoding
-    from tabby_lsp.domain import Completion, Shape
+    from tabby_lsp.domain import Completion, Engine, Shape
     from tabby_lsp.request import Ask
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Session:
         self._documents: dict[str, Document] = {}
         self._newest = Newest()
         self._configuring = asyncio.Lock()
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: tuple[Engine, asyncio.Task[None]] | None = None  # the latest
         self._initial = client_source(None, "initializationOptions")
 
     @property
@@ -255,6 +255,8 @@ class Session:
     def _prepare(self, app: App, document: Document) -> None:
         self._load_for(document)
         self._explain_silence(app, document)
+        if app.engine.status.state == "ready":
+            self._explain_absence(app)
 
     def _selected(
         self, document: Document, position: Position, info: lsp.SelectedCompletionInfo | None
@@ -302,17 +304,19 @@ class Session:
 
     def _load_for(self, document: Document) -> None:
         """Load the model when the first document needs it, and show that it loads."""
-        if self.app is None or (self._loading is not None and not self._loading.done()):
+        if self.app is None:
             return
+        engine = self.app.engine
+        is_loading = self._loading and self._loading[0] is engine and not self._loading[1].done()
         is_wanted = self.app.silence(document.language, document.uri) is None
-        if is_wanted and self.app.engine.status.state == "unloaded":
-            self._loading = asyncio.ensure_future(self._load(self.app))
+        if is_wanted and not is_loading and engine.status.state == "unloaded":
+            self._loading = engine, asyncio.ensure_future(self._load(self.app, engine))
 
-    async def _load(self, app: App) -> None:
-        model = app.engine.status.model
+    async def _load(self, app: App, engine: Engine) -> None:
+        model = engine.status.model
         try:
             async with self.voice.progress(f"Loading the model {model}"):
-                await app.engine.load()
+                await engine.load()
         except EngineError:
             self._explain_failure(app)
         except Exception:
@@ -332,8 +336,10 @@ class Session:
             )
 
     def _explain_absence(self, app: App) -> None:
-        if app.engine.status.state == "away":
-            self._explain_failure(app)
+        """Say what has become of the engine, also where it works again already."""
+        status = app.engine.status
+        if status.state in ("away", "ready") and status.message:
+            self.voice.warn_once(status.message)
 
     def _explain_failure(self, app: App) -> None:
         if app.engine.status.state in ("failed", "away"):
