@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import sys
 from dataclasses import asdict
@@ -66,10 +67,15 @@ def _bench(files: Sequence[tuple[str, str]], options: argparse.Namespace) -> Non
     print(results["machine"])
     ratio = start_ratio()
     block = [
-        f"{now:%Y-%m-%d}, {results['machine']}; {options.threads} thread for each program's model:"
+        f"{now:%Y-%m-%d}, {results['machine']}; threads for each program's model:"
+        f" {options.threads}."
     ]
     for name in options.models:
-        model = subject(name, OUT)
+        try:
+            model = subject(name, OUT)
+        except SystemExit as failed:
+            print(f"\n{failed}\nLEFT OUT: {name}, for its vocabulary cannot be fetched")
+            continue
         trace = _trace(model, files, options)
         figures, goals = _measure(model, trace, files, ratio, options)
         results["models"][name] = {
@@ -77,7 +83,7 @@ def _bench(files: Sequence[tuple[str, str]], options: argparse.Namespace) -> Non
             "figures": {who: own.as_json() for who, own in figures.items()},
             "goals": [{**asdict(goal), "is_met": goal.is_met} for goal in goals],
         }
-        (OUT / "last.json").write_text(json.dumps(results, indent=1), "utf-8")
+        (OUT / "last.json").write_text(json.dumps(_without_nan(results), indent=1), "utf-8")
         title = f"From key to ghost text, {name}: median, and 95th percentile"
         picture = plot.svg(title, figures)
         (OUT / f"{name}.svg").write_text(picture, "utf-8")
@@ -134,6 +140,15 @@ def _soak(files: Sequence[tuple[str, str]], options: argparse.Namespace) -> None
     print(*soak.lines_of(samples), sep="\n")
     values = [{"n_keys": sample.n_keys, **asdict(sample.usage)} for sample in samples]
     (OUT / "soak.json").write_text(json.dumps(values, indent=1), "utf-8")
+
+
+def _without_nan(value: Any) -> Any:
+    """What was not measured is null: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _trace(model: Subject, files: Sequence[tuple[str, str]], options: argparse.Namespace) -> Trace:
