@@ -261,6 +261,7 @@ class App:
             max_block_tokens=settings.max_tokens,
             max_line_tokens=settings.max_line_tokens,
             offers_blocks=settings.block == "auto",
+            least_percent=settings.confidence,
         )
 
         async def answer(hear: Callable[[str], None]) -> pipeline.Answer:

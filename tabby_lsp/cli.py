@@ -147,7 +147,10 @@ def _parser() -> argparse.ArgumentParser:
         doing = doings.add_parser(action, parents=[settings], help=text, allow_abbrev=False)
         if action == "status":
             doing.add_argument("--json", action="store_true", help="print it as JSON")
+    # What the language server starts, and what that starts to try llama.cpp out.
     doings.add_parser("run", parents=[settings], allow_abbrev=False)
+    trying = doings.add_parser("try", parents=[settings], allow_abbrev=False)
+    trying.add_argument("avoided", nargs="*")
     doctor = commands.add_parser(
         "doctor", parents=[settings], help="check this installation", allow_abbrev=False
     )
@@ -234,11 +237,13 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 
 def _host(parsed: argparse.Namespace) -> int:
-    from tabby_lsp.commands import host
+    from tabby_lsp.commands import host, self_test
 
     settings = _settings_or_exit(parsed).settings
     if parsed.action == "run":
         return host.run(settings)
+    if parsed.action == "try":
+        return self_test.in_child(parsed.avoided)
     return host.stop() if parsed.action == "stop" else host.status(as_json=parsed.json)
 
 

@@ -52,6 +52,8 @@ class Sharing:
                 continue
             if work.question.automatic and not question.automatic:
                 continue
+            if work.question.n_candidates < question.n_candidates:
+                continue
             for typed in typed_since(work.question.place, question.place):
                 if work.serves(typed):
                     return work, typed
@@ -125,11 +127,17 @@ class Sharing:
             for waiter in _undecided(work):
                 waiter.set_result(result)
         finally:
-            self._running.remove(work)
+            self._forget(work)
 
     def _stop_if_deserted(self, work: Work) -> None:
         if not work.waiting and work.task is not None:
+            # It may take a while to end, and gives nobody an answer any more.
+            self._forget(work)
             work.task.cancel()
+
+    def _forget(self, work: Work) -> None:
+        if work in self._running:
+            self._running.remove(work)
 
 
 def _hear(work: Work, text: str) -> None:

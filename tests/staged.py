@@ -31,6 +31,8 @@ class HandFedEngine:
     def __init__(self, *, is_remote: bool = False) -> None:
         self.asked: list[GenerationRequest] = []
         self.n_stopped = 0
+        self.may_stop = asyncio.Event()  # until then, what is stopped has not ended
+        self.may_stop.set()
         self._is_remote = is_remote
         self._fed: asyncio.Queue[str | Exception | EllipsisType | int | None] = asyncio.Queue()
 
@@ -60,6 +62,7 @@ class HandFedEngine:
                 yield Piece("", 0.0, Timings(n_generated_tokens=n_said), finish)
         finally:
             self.n_stopped += not is_done
+            await self.may_stop.wait()
 
     async def close(self) -> None:
         pass
@@ -111,6 +114,7 @@ class Stage:
             suffix=drawn.suffix,
             n_document_chars=len(drawn.prefix + drawn.suffix),
             automatic=automatic,
+            n_candidates=1 if automatic else 3,
             shape=shape,
         )
 

@@ -59,6 +59,23 @@ def test_who_takes_a_place_in_the_moment_it_is_left_goes_on_with_it() -> None:
     play(scene())
 
 
+@pytest.mark.parametrize("later", ["x = ║\n", "x = s║\n"])
+def test_who_comes_while_what_was_left_is_being_stopped_begins_anew(later: str) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        stage.engine.may_stop.clear()
+        first = await stage.ask("x = ║\n")
+        first.cancel()
+        await settle()
+        second = await stage.ask(later)
+        await stage.engine.feed("um", None)
+        stage.engine.may_stop.set()
+        assert await second == "um"
+        assert (stage.engine.n_begun, stage.engine.n_stopped) == (2, 1)
+
+    play(scene())
+
+
 def test_nothing_to_say_is_said_to_everybody() -> None:
     async def scene() -> None:
         stage = Stage()

@@ -8,22 +8,21 @@ import os
 import sys
 import threading
 import time
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tabby_lsp.choice import engine_of_host
+from tabby_lsp.commands import self_test
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama import library
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.host import life, processes
-from tabby_lsp.host.conversation import Hung, connect
-from tabby_lsp.host.model import HostReport
-from tabby_lsp.host.packing import packed, unpacked
+from tabby_lsp.host.asking import report_of, stopped
+from tabby_lsp.host.packing import packed
 from tabby_lsp.host.place import log_path, place
 
 if TYPE_CHECKING:
     from tabby_lsp.config import Settings
-    from tabby_lsp.host.frames import Json
     from tabby_lsp.host.model import HostedModel
     from tabby_lsp.host.shelf import Loadable
 
@@ -39,7 +38,8 @@ def run(settings: Settings) -> int:
 
     # It is what takes longest, and the first window is about to ask for it.
     threading.Thread(target=_import_library, daemon=True).start()
-    was_needed = life.live(place(), settings.host, make)
+    prepare = self_test.settle if settings.host.self_test else _nothing
+    was_needed = life.live(place(), settings.host, make, prepare)
     if not was_needed:
         sys.stderr.write("there is a host already\n")
     # The thread that runs a model is not worth waiting for.
@@ -48,7 +48,7 @@ def run(settings: Settings) -> int:
 
 def status(*, as_json: bool) -> int:
     """Say which host runs, for whom and with what."""
-    report = asyncio.run(_report())
+    report = asyncio.run(report_of(place()))
     if as_json:
         sys.stdout.write(json.dumps(packed(report), indent=2) + "\n")
         return 0
@@ -68,7 +68,7 @@ def status(*, as_json: bool) -> int:
 
 def stop() -> int:
     """End the host; windows that need one start the next."""
-    pid = asyncio.run(_stop())
+    pid = asyncio.run(stopped(place()))
     if pid is None:
         sys.stdout.write("no engine host runs\n")
         return 0
@@ -82,32 +82,10 @@ def stop() -> int:
     return 0
 
 
+def _nothing() -> None:
+    """What there is to do before the first model is loaded, where the self-test is off."""
+
+
 def _import_library() -> None:
     with suppress(EngineError):  # Said when a model is to be loaded.
         library.opened()
-
-
-async def _report() -> HostReport | None:
-    reply = await _asked("status")
-    return unpacked(HostReport, reply["status"]) if reply else None
-
-
-async def _stop() -> int | None:
-    try:
-        reply = await _asked("stop")
-    except Hung as hung:
-        if hung.pid is not None:
-            processes.end(hung.pid)
-        return hung.pid
-    return reply["pid"] if reply else None
-
-
-async def _asked(what: str) -> Json | None:
-    """The host's only reply; None where there is no host."""
-    conversation = await connect(place())
-    if conversation is None:
-        return None
-    async with aclosing(conversation.ask({"do": what})) as replies:
-        async for reply in replies:
-            return {**reply, "pid": conversation.pid}
-    return {"pid": conversation.pid}

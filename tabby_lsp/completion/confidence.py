@@ -1,11 +1,12 @@
-"""How sure a model was of its answer, and whether that is enough to show it unasked.
+"""How likely an answer is, as the model itself sees it, and whether that is enough to show it.
 
 Invariant: an engine that tells no probabilities is believed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,19 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Confidence:
-    """Natural logarithms of the probabilities that a model gave its own tokens; 0 is certainty."""
+    """The probability of an answer's first line; it only falls while the line is written.
 
-    first_logprob: float = 0.0
-    total_logprob: float = 0.0
-    n_tokens: int = 0
+    As a whole, and not by the token: among answers to real code that tells the right ones from the
+    wrong ones better than the mean or the first token does (docs/log.md, 2026-11-29). Of the first
+    line, so that a block is not doubted for its length.
+    """
 
-    @property
-    def mean_logprob(self) -> float:
-        return self.total_logprob / max(1, self.n_tokens)
+    logprob: float = 0.0
+    _line: str = field(default="", init=False)
 
     def hear(self, piece: Piece) -> None:
         """Take in the next piece of the answer."""
-        if not self.n_tokens:
-            self.first_logprob = piece.logprob
-        self.total_logprob += piece.logprob
-        self.n_tokens = piece.timings.n_generated_tokens
+        if "\n" not in self._line:
+            self.logprob += piece.logprob
+            self._line = (self._line + piece.text).lstrip()
+
+    def is_less_than(self, percent: float) -> bool:
+        """Whether it is less likely than that."""
+        return percent > 0 and self.logprob < math.log(percent / 100)

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from tabby_lsp.domain import Finish
 
 
-# How many answers somebody gets who asks explicitly: as many as VSCode's users cycle through.
-N_CANDIDATES = 3
-
 # No answer goes on after so many blank lines (`stops.py`).
 _END_OF_ANY = ("\n\n\n",)
 
@@ -55,6 +52,7 @@ class Question:
     repository: str
     automatic: bool  # asked by the editor on its own, not by the user
     is_ahead: bool = False  # asked by nobody yet
+    n_candidates: int = 1  # how many answers there should be to choose from
 
     @property
     def place(self) -> Place:
@@ -69,6 +67,7 @@ class Limits:
     max_block_tokens: int
     max_line_tokens: int
     offers_blocks: bool
+    least_percent: int = 0  # how likely an answer has to be that nobody has asked for
 
 
 @dataclass(slots=True)
@@ -99,7 +98,7 @@ def at_hand(question: Question, cache: CompletionCache) -> Answer | None:
     cursor = question.cursor
     # 1) Is there an answer already?
     known, others = cache.get(question.place), cache.others(question.place)
-    if known is not None and (question.automatic or others is not None):
+    if known is not None and _is_enough(known, others, question):
         if not known.text:
             return Answer(None, "cached-nothing")
         return Answer(known, "cached", others or ())
@@ -133,19 +132,23 @@ async def ask_model(
     request = GenerationRequest(
         account.segments,
         max_tokens,
-        stop=() if question.automatic else _stops_of_each(cursor, chosen),
+        stop=_stops_of_each(cursor, chosen) if question.n_candidates > 1 else (),
         document=question.uri,
-        n_candidates=1 if question.automatic else N_CANDIDATES,
+        n_candidates=question.n_candidates,
         is_ahead=question.is_ahead,
     )
-    said = await _generate(engine, request, cursor, chosen, account, step)
+    least_percent = limits.least_percent if question.automatic else 0
+    said = await _generate(engine, request, _Ear(cursor, chosen, step, least_percent), account)
     # 5) What of it is worth showing?
+    if said[0].raw.strip() and account.confidence.is_less_than(least_percent):
+        cache.put(question.place, NOTHING)
+        return Answer(None, "low-confidence")
     found = [postprocess(each.text, cursor, chosen) for each in said]
-    if found[0] is not None and said[0].is_whole:
-        _remember_end(question, found[0], cache)
     # What stands on the screen stays first.
     best, *others = _different([cache.get(question.place), *found]) or [NOTHING]
-    cache.put(question.place, best, None if question.automatic else tuple(others))
+    if best.text and said[0].is_whole:
+        _remember_end(question, best, cache)
+    cache.put(question.place, best, tuple(others) if question.n_candidates > 1 else None)
     if not best.text:
         has_said = any(each.text.strip() or each.is_cut for each in said)
         return Answer(None, "filtered" if has_said else "nothing-to-add")
@@ -163,13 +166,22 @@ def next_question(
     for following in (end, entered(end)):
         if following is None:
             return None
-        asked = replace(question, cursor=following, automatic=True, is_ahead=True)
+        asked = replace(question, cursor=following, automatic=True, is_ahead=True, n_candidates=1)
         answer = at_hand(asked, cache)
         if answer is None:
             return asked
         if answer.reason != "cached-nothing":
             return None
     return None
+
+
+def _is_enough(
+    known: Completion, others: tuple[Completion, ...] | None, question: Question
+) -> bool:
+    """Who asks explicitly is not told "nothing" by what was made unasked, nor given one for all."""
+    if question.automatic or others is not None:
+        return True
+    return question.n_candidates == 1 and bool(known.text)
 
 
 def first_lines(text: str, question: Question) -> Completion | None:
@@ -232,13 +244,18 @@ class _Said:
         return self.is_over or self.finish != "length"
 
 
+@dataclass(frozen=True, slots=True)
+class _Ear:
+    """How what a model says is heard."""
+
+    cursor: Cursor
+    chosen: Scope
+    step: str  # of the document's indentation
+    least_percent: int  # an answer that is less likely is not heard to its end
+
+
 async def _generate(
-    engine: Engine,
-    request: GenerationRequest,
-    cursor: Cursor,
-    chosen: Scope,
-    account: Account,
-    step: str,
+    engine: Engine, request: GenerationRequest, ear: _Ear, account: Account
 ) -> list[_Said]:
     """The answers, at least one.
 
@@ -253,11 +270,14 @@ async def _generate(
             if said.is_over:
                 continue
             said.raw, said.finish = said.raw + piece.text, piece.finish
-            said.text = from_model(said.raw, step, begins_line=cursor.begins_line)
+            said.text = from_model(said.raw, ear.step, begins_line=ear.cursor.begins_line)
             if said is answers[0]:
                 account.confidence.hear(piece)
                 account.hear(said.text)
-            end = end_of(said.text, cursor, chosen)
+                if account.confidence.is_less_than(ear.least_percent):
+                    said.is_over = True
+                    break
+            end = end_of(said.text, ear.cursor, ear.chosen)
             if end is not None:
                 said.is_over, said.is_cut = True, bool(said.text[end:].strip())
                 said.text = said.text[:end]

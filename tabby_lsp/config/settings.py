@@ -151,6 +151,15 @@ class CompletionSettings:
     max_line_tokens: int = setting(
         48, "The longest answer on one line.", unit="tokens", minimum=1, maximum=512
     )
+    confidence: int = setting(
+        2,
+        "How likely the first line of an answer has to be, as the model itself sees it, to be "
+        "shown where nobody asked explicitly.",
+        unit="percent",
+        minimum=1,
+        maximum=99,
+        zero="all answers",
+    )
     ahead: Literal["auto", "always", "never"] = setting(
         "auto",
         "Whether the next line is prepared while a suggestion is shown, so that it is there when "
@@ -211,7 +220,7 @@ class ChatSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """How the built-in engine runs a model."""
+    """How the built-in engine runs a model, for all your windows alike."""
 
     n_ctx: int = setting(
         0,
@@ -220,6 +229,7 @@ class LocalSettings:
         minimum=256,
         maximum=1_048_576,
         zero="what it was trained for, at most 8192",
+        from_client=False,
     )
     n_threads: int = setting(
         0,
@@ -228,6 +238,7 @@ class LocalSettings:
         minimum=1,
         maximum=512,
         zero="as many as the machine has, not counting hyper-threads",
+        from_client=False,
     )
     n_ubatch: int = setting(
         64,
@@ -236,6 +247,7 @@ class LocalSettings:
         unit="tokens",
         minimum=1,
         maximum=4_096,
+        from_client=False,
     )
 
 

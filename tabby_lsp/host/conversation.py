@@ -100,6 +100,10 @@ class Conversation:
             if not has_ended:
                 self._send({"do": "cancel", "id": number})
 
+    def leave(self, model: int) -> None:
+        """Say that a model is of no more use here."""
+        self._send({"do": "leave", "model": model})
+
     async def close(self) -> None:
         """Part from the host; what was asked is stopped there."""
         self.listeners.clear()

@@ -11,7 +11,7 @@ import hmac
 import logging
 import os
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp import __version__
@@ -20,6 +20,7 @@ from tabby_lsp.host import processes
 from tabby_lsp.host.frames import WIRE, Broken, read_frame, write_frame
 from tabby_lsp.host.model import HostedModel, HostReport
 from tabby_lsp.host.packing import Unpackable, packed, unpacked
+from tabby_lsp.host.turns import Superseded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -110,6 +111,8 @@ class Door:
         number, do = frame.get("id"), frame.get("do")
         if do == "ping":
             write_frame(window.writer, {"pong": True})
+        elif do == "leave" and (model := window.models.pop(frame.get("model", 0), None)):
+            self._shelf.leave(window.number, model)
         elif do == "cancel" and isinstance(number, int):
             if (task := window.questions.get(number)) is not None:
                 task.cancel()
@@ -160,11 +163,16 @@ class Door:
     async def _pieces(self, window: Window, frame: Json) -> AsyncGenerator[Json, None]:
         async with self._shelf.using(self._named(window, frame), window.number) as shelved:
             request, ask = _question(frame, shelved)
-            document, is_ahead = _document(request), bool(getattr(request, "is_ahead", False))
-            async with shelved.turns.turn(window.number, document, is_ahead=is_ahead):
-                async with aclosing(ask(_private(request, window.number))) as pieces:
+            is_ahead = isinstance(request, GenerationRequest) and request.is_ahead
+            turn = shelved.turns.turn(window.number, _document(request), is_ahead=is_ahead)
+            try:
+                async with turn, aclosing(ask(_private(request, window.number))) as pieces:
                     async for piece in pieces:
                         yield {"piece": packed(piece)}
+            except Superseded:
+                # What gives way ends without a `finish`, and that is all there is to say.
+                if not is_ahead:
+                    raise
 
     def _named(self, window: Window, frame: Json) -> HostedModel:
         """The model that a frame is about; the first frame about it describes it."""
@@ -198,7 +206,7 @@ class Door:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        await self._shelf.leave(window.number)
+        self._shelf.leave(window.number)
         window.writer.close()
         with suppress(OSError):
             await window.writer.wait_closed()
@@ -213,13 +221,13 @@ def _question(frame: Json, shelved: Shelved) -> tuple[Any, Callable[[Any], Any]]
         raise EngineError(f"No such request: {error}.") from error
 
 
-def _document(request: Any) -> str:
-    return str(getattr(request, "document", ""))
+def _document(request: GenerationRequest | ChatRequest) -> str:
+    return request.document if isinstance(request, GenerationRequest) else ""
 
 
 def _private(request: Any, window: int) -> Any:
     """The request with a document that no other window has, so that caches are the window's own."""
-    if not any(each.name == "document" for each in fields(request)):
+    if not _document(request):
         return request
     return replace(request, document=f"{window}:{request.document}")
 

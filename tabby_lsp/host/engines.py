@@ -75,8 +75,15 @@ class HostedEngine:
                 raise EngineError(self._message)
             self._begin_loading(0.0)
         assert self._loading is not None, "it has just been begun"
+        loading = self._loading
         # Whoever asked first may leave; the load goes on for those who stay.
-        await asyncio.shield(self._loading)
+        try:
+            await asyncio.shield(loading)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if loading.cancelled() and not (task and task.cancelling()):
+                raise EngineError("The model was given back before it had answered.") from None
+            raise
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
         async with aclosing(self._pieces("complete", request)) as pieces:
@@ -101,6 +108,7 @@ class HostedEngine:
             with suppress(ValueError):
                 self._conversation.listeners.remove(self._host_ended)
             self._conversation.totals.pop(self._number, None)
+            self._conversation.leave(self._number)
         await self._link.part()
 
     async def _pieces(self, do: str, request: Any) -> AsyncGenerator[Piece, None]:

@@ -44,10 +44,16 @@ _PARTING_S = 0.5
 _OOM_SCORE = "500"
 
 
-def live(where: Place, settings: HostSettings, make: Callable[[HostedModel], Loadable]) -> bool:
+def live(
+    where: Place,
+    settings: HostSettings,
+    make: Callable[[HostedModel], Loadable],
+    prepare: Callable[[], None],
+) -> bool:
     """Be the host of this place until it is time to leave; False where there is one already.
 
-    `make` builds the engine of a model, and does not load it.
+    `make` builds the engine of a model, and does not load it; `prepare` is called once before the
+    first is loaded.
     """
     with lock.tried(where.lock) as mine:
         if mine is None:
@@ -61,14 +67,11 @@ def live(where: Place, settings: HostSettings, make: Callable[[HostedModel], Loa
             sys.stderr.flush()
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
-        asyncio.run(_live(where, settings, make))
+        asyncio.run(_live(where, settings, Shelf(make, prepare)))
         return True
 
 
-async def _live(
-    where: Place, settings: HostSettings, make: Callable[[HostedModel], Loadable]
-) -> None:
-    shelf = Shelf(make)
+async def _live(where: Place, settings: HostSettings, shelf: Shelf) -> None:
     token = "" if HAS_UNIX_SOCKETS else secrets.token_urlsafe(32)
     door = Door(shelf, token, str(where.socket))
     server = await _opened(where, door, token)
@@ -102,8 +105,7 @@ async def _until_time_to_leave(
             needed_s = time.monotonic()
         elif time.monotonic() - needed_s >= (0 if _is_replaced(where) else settings.stays_s):
             return
-        if settings.unloads_s:
-            await shelf.give_back(settings.unloads_s)
+        await shelf.give_back(settings.stays_s, settings.unloads_s)
 
 
 async def _opened(where: Place, door: Door, token: str) -> asyncio.Server:

@@ -46,8 +46,12 @@ class Shelved:
 class Shelf:
     """Lives as long as the host; `make` builds an engine, and does not load it."""
 
-    def __init__(self, make: Callable[[HostedModel], Loadable]) -> None:
+    def __init__(
+        self, make: Callable[[HostedModel], Loadable], prepare: Callable[[], None]
+    ) -> None:
+        """`prepare` is called once, on a thread, before the first model is loaded."""
         self._make = make
+        self._prepare: Callable[[], None] | None = prepare
         self._models: dict[HostedModel, Shelved] = {}
         self._loading = asyncio.Lock()  # each is weighed against the memory that is free
 
@@ -86,17 +90,24 @@ class Shelf:
             shelved.n_users -= 1
             shelved.used_s = time.monotonic()
 
-    async def leave(self, window: int) -> None:
-        """A window has gone; its models stay for a while."""
-        for each in list(self._models.values()):
-            each.windows.discard(window)
-            each.turns.forget(window)
+    def leave(self, window: int, model: HostedModel | None = None) -> None:
+        """A window has gone, or has no more use for this model, which stays for a while."""
+        for each in self._models.values():
+            if model in (None, each.model) and window in each.windows:
+                each.windows.discard(window)
+                each.turns.forget(window)
+                each.used_s = time.monotonic()
 
-    async def give_back(self, unused_s: float) -> None:
-        """Free what nobody has asked anything for so long."""
-        limit_s = time.monotonic() - unused_s
+    async def give_back(self, deserted_s: float, unused_s: float) -> None:
+        """Free what no window uses for so long, and what nobody has asked for so long.
+
+        An `unused_s` of 0 is never.
+        """
+        now_s = time.monotonic()
         for each in list(self._models.values()):
-            if each.n_users == 0 and each.used_s <= limit_s:
+            idle_s = now_s - each.used_s
+            is_deserted = not each.windows and idle_s >= deserted_s
+            if each.n_users == 0 and (is_deserted or 0 < unused_s <= idle_s):
                 await self._drop(each)
 
     async def close(self) -> None:
@@ -107,6 +118,9 @@ class Shelf:
         async with self._loading:
             if shelved.engine.status.state == "ready":
                 return
+            prepare, self._prepare = self._prepare, None
+            if prepare is not None:
+                await asyncio.to_thread(prepare)
             try:
                 await shelved.engine.load()
             except DoesNotFit:

@@ -18,7 +18,12 @@ def ask(
     """What is answered at ║ by an engine that knows so many answers."""
     drawn = parse(drawing)
     question = pipeline.Question(
-        uri="untitled:a", cursor=drawn.cursor(), path="", repository="", automatic=automatic
+        uri="untitled:a",
+        cursor=drawn.cursor(),
+        path="",
+        repository="",
+        automatic=automatic,
+        n_candidates=1 if automatic else 3,
     )
     cache = cache or CompletionCache()
     engine = ScriptedEngine([Line("", "", answer) for answer in answers])

@@ -5,14 +5,30 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.e2e.clients import VSCODE, initialize_params
 from tests.e2e.questions import last_decision, line_rests
 from tests.e2e.reference import position_at
-from tests.e2e.wire import AUTOMATIC, wait_until
+from tests.e2e.wire import AUTOMATIC, start, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.e2e.wire import Client
 
 WITHOUT_MODEL = ("cached", "cached-nothing")
+
+
+@pytest.fixture(scope="module")
+def bold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A server that shows all that its small model says, however unlikely."""
+    with start(tmp_path_factory.mktemp("home")) as client:
+        client.initialize(initialize_params(VSCODE, options={"completion": {"confidence": 0}}))
+        client.open("untitled:first", "import os\n")
+        client.wait_ready()
+        client.close("untitled:first")
+        yield client
 
 
 class Editor:
@@ -78,12 +94,12 @@ def wait_idle(client: Client) -> list[int]:
     return seen[-1]
 
 
-def test_after_accepting_the_next_line_is_there(ready: Client) -> None:
+def test_after_accepting_the_next_line_is_there(bold: Client) -> None:
     n_prepared = 0
     for number, (text, at) in enumerate(line_rests(8, "ahead")):
-        editor = Editor(ready, f"untitled:accepted{number}", text, at)
+        editor = Editor(bold, f"untitled:accepted{number}", text, at)
         shown = editor.ask()
-        wait_idle(ready)
+        wait_idle(bold)
         if shown is not None and "\n" not in shown:
             editor.type(shown)
             assert editor.ask() is None
@@ -92,14 +108,14 @@ def test_after_accepting_the_next_line_is_there(ready: Client) -> None:
             line = editor.ask()
             assert editor.why() == ("cached" if line else "cached-nothing")
             n_prepared += line is not None
-        ready.close(editor.uri)
+        bold.close(editor.uri)
     assert n_prepared >= 3
 
 
-def test_typing_along_needs_no_model(ready: Client) -> None:
+def test_typing_along_needs_no_model(bold: Client) -> None:
     n_keys = n_without = 0
     for number, (text, at) in enumerate(line_rests(12, "along")):
-        editor = Editor(ready, f"untitled:keys{number}", text, at)
+        editor = Editor(bold, f"untitled:keys{number}", text, at)
         shown = editor.ask() or ""
         for n_typed, key in enumerate(shown.partition("\n")[0], start=1):
             editor.type(key)
@@ -107,20 +123,20 @@ def test_typing_along_needs_no_model(ready: Client) -> None:
             n_keys += 1
             n_without += editor.why() in WITHOUT_MODEL
             assert rest == (shown[n_typed:] or None) or n_typed == len(shown)
-        ready.close(editor.uri)
+        bold.close(editor.uri)
     assert n_keys > 50
     assert n_without >= 0.95 * n_keys
 
 
-def test_whoever_looks_at_a_suggestion_costs_no_more_than_one_answer_ahead(ready: Client) -> None:
+def test_whoever_looks_at_a_suggestion_costs_no_more_than_one_answer_ahead(bold: Client) -> None:
     (text, at), *_ = line_rests(1, "ahead")
-    editor = Editor(ready, "untitled:looking", text, at)
-    before = wait_idle(ready)
+    editor = Editor(bold, "untitled:looking", text, at)
+    before = wait_idle(bold)
     assert editor.ask()
-    own = last_decision(ready, editor.uri)["timings"]
-    after = wait_idle(ready)
+    own = last_decision(bold, editor.uri)["timings"]
+    after = wait_idle(bold)
     n_evaluated, n_generated = (b - a for a, b in zip(before, after, strict=True))
     assert n_generated - own["n_generated_tokens"] <= 96
     assert n_evaluated - own["n_evaluated_tokens"] <= own["n_prompt_tokens"]
-    assert wait_idle(ready) == after
-    ready.close(editor.uri)
+    assert wait_idle(bold) == after
+    bold.close(editor.uri)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.served import serving
+from tests.http.served import PATIENCE_S, serving
 
 _SOURCE = Path(__file__).parent / "go"
 _GO = Path(sysconfig.get_path("scripts")) / ("go.exe" if os.name == "nt" else "go")
@@ -59,7 +59,7 @@ def asked(client: Path, url: str, header: str = "", key: str = "") -> dict[str, 
     """What became of each call, by its name in go-tabbyapi."""
     done = subprocess.run(
         [client, url, "nonsense-chat", header, key],
-        capture_output=True, text=True, check=True, timeout=100,
+        capture_output=True, text=True, check=True, timeout=PATIENCE_S,
     )  # fmt: skip
     outcomes: dict[str, Any] = json.loads(done.stdout)
     assert len(outcomes) == N_CALLS

@@ -51,7 +51,11 @@ class Model:
         """Load the weights. Raises EngineError with llama.cpp's own last words when it cannot."""
         self._api = library.opened()
         parameters = self._api.llama_model_default_params()
-        parameters.use_extra_bufts = library.extra_buffers_are_safe(self._api)
+        avoided = library.avoided()
+        is_safe = library.extra_buffers_are_safe(self._api)
+        parameters.use_extra_bufts = is_safe and "repacking" not in avoided
+        if "graphics" in avoided:
+            parameters.n_gpu_layers = 0
         self.handle = self._api.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.handle:
             raise EngineError(f"llama.cpp cannot load {path}: {_last_words()}")

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from tabby_lsp.app import App
     from tabby_lsp.config import Settings, Source
     from tabby_lsp.documents import PositionEncoding
-    from tabby_lsp.domain import Completion, Shape
+    from tabby_lsp.domain import Completion, Engine, Shape
     from tabby_lsp.request import Ask
 
 logger = logging.getLogger(__name__)
+
+# As many as somebody who asks explicitly looks through; Copilot and tabby-agent give as many.
+_N_CANDIDATES = 3
 
 _ENCODINGS: dict[lsp.PositionEncodingKind, PositionEncoding] = {
     lsp.PositionEncodingKind.Utf8: "utf-8",
@@ -67,7 +70,7 @@ class Session:
         self._documents: dict[str, Document] = {}
         self._newest = Newest()
         self._configuring = asyncio.Lock()
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: tuple[Engine, asyncio.Task[None]] | None = None  # the latest
         self._initial = client_source(None, "initializationOptions")
 
     @property
@@ -275,7 +278,10 @@ class Session:
     ) -> Ask:
         ask = ask_at(document, position, app.settings.context, *self.surroundings(document))
         waited_ms = self._client.delay_ms if shape == "ghost-text" else 0
-        return replace(ask, shape=shape, automatic=automatic, waited_ms=waited_ms)
+        n_candidates = 1 if automatic else _N_CANDIDATES
+        return replace(
+            ask, shape=shape, automatic=automatic, n_candidates=n_candidates, waited_ms=waited_ms
+        )
 
     async def _configure(self, client_sources: Sequence[Source]) -> None:
         """Resolve all the settings anew; of the app, only what they change is built again."""
@@ -298,17 +304,19 @@ class Session:
 
     def _load_for(self, document: Document) -> None:
         """Load the model when the first document needs it, and show that it loads."""
-        if self.app is None or (self._loading is not None and not self._loading.done()):
+        if self.app is None:
             return
+        engine = self.app.engine
+        is_loading = self._loading and self._loading[0] is engine and not self._loading[1].done()
         is_wanted = self.app.silence(document.language, document.uri) is None
-        if is_wanted and self.app.engine.status.state == "unloaded":
-            self._loading = asyncio.ensure_future(self._load(self.app))
+        if is_wanted and not is_loading and engine.status.state == "unloaded":
+            self._loading = engine, asyncio.ensure_future(self._load(self.app, engine))
 
-    async def _load(self, app: App) -> None:
-        model = app.engine.status.model
+    async def _load(self, app: App, engine: Engine) -> None:
+        model = engine.status.model
         try:
             async with self.voice.progress(f"Loading the model {model}"):
-                await app.engine.load()
+                await engine.load()
         except EngineError:
             self._explain_failure(app)
         except Exception:
