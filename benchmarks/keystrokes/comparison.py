@@ -55,7 +55,8 @@ def settings_of(model: Subject, n_threads: int) -> str:
     """Our `config.toml`."""
     lines = [f"model = '{model.path}'"]
     if model.n_exactly:
-        lines += ["[completion]", f"max_tokens = {model.n_exactly}"]
+        # Whoever says nothing but words without a meaning is unlikely to be right.
+        lines += ["[completion]", "confidence = 0", f"max_tokens = {model.n_exactly}"]
         lines += [f"max_line_tokens = {model.n_exactly}"]
     lines += ["[local]", f"n_threads = {n_threads}", f"n_ctx = {model.n_ctx}"]
     return "\n".join([*lines, ""])

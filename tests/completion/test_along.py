@@ -6,7 +6,9 @@ It holds for a word, a line or all of it accepted, for keys that are typed, and 
 from __future__ import annotations
 
 import asyncio
+import random
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
@@ -91,3 +93,59 @@ def test_accepting_in_parts_needs_no_model(step: str) -> None:
         answer = pipeline.at_hand(question(cursor), cache)
         assert answer is not None
         assert answer.completion == (Completion(text=rest) if rest else None)
+
+
+PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
+
+
+class Typist:
+    """An editor that closes brackets and quotes by itself, as VSCode does, and a text to type."""
+
+    def __init__(self, before: str, behind: str) -> None:
+        self.before, self.behind = before, behind
+        self._open: list[str] = []  # closers that the editor has put in
+
+    def press(self, key: str) -> None:
+        if self._open and key == self._open[-1] and self.behind.startswith(key):
+            self._open.pop()
+            self.behind = self.behind[1:]
+        elif key in PAIRS and not (key in "\"'" and self.before[-1:].isalnum()):
+            self._open.append(PAIRS[key])
+            self.behind = PAIRS[key] + self.behind
+        self.before += key
+
+
+def code_lines() -> list[tuple[str, str, str]]:
+    """Real lines: what stands before a place in them, the rest of the line, and what follows."""
+    rng = random.Random("along")
+    places = []
+    for file in sorted(Path(pipeline.__file__).parent.glob("*.py")):
+        text = file.read_text("utf-8")
+        ends = [m.end() for m in re.finditer(r"^ +[a-z][^\n#]{20,}$", text, re.MULTILINE)]
+        for end in rng.sample(ends, min(8, len(ends))):
+            at = end - rng.randint(8, 16)
+            places.append((text[:at], text[at:end], text[end:]))
+    return places
+
+
+def test_typing_along_in_an_editor_that_closes_brackets_needs_no_model() -> None:
+    n_keys = n_known = 0
+    for before, rest, behind in code_lines():
+        cache = CompletionCache()
+        cursor = Cursor(prefix=before, suffix=behind, language="python")
+        shown = show(cursor, rest, cache)
+        if shown is None:
+            continue
+        meant = before + shown.text + behind
+        typist = Typist(before, behind)
+        for key in shown.text:
+            typist.press(key)
+            there = Cursor(prefix=typist.before, suffix=typist.behind, language="python")
+            answer = pipeline.at_hand(question(there), cache)
+            n_keys += 1
+            n_known += answer is not None and answer.reason in ("cached", "cached-nothing")
+            if answer is not None and answer.completion is not None:
+                kept = typist.behind[len(answer.completion.replaced) :]
+                assert typist.before + answer.completion.text + kept == meant
+    assert n_keys > 800
+    assert n_known >= 0.95 * n_keys

@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from tabby_lsp.app import App
-from tabby_lsp.config import Settings
+from tabby_lsp.config import CompletionSettings, Settings
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.engines.scripted import ScriptedEngine
 from tabby_lsp.request import Ask
@@ -40,9 +40,10 @@ def test_who_asks_while_something_is_prepared_is_answered_and_that_is_ended(
 ) -> None:
     monkeypatch.setattr("tabby_lsp.ahead.PAUSE_S", 0)
     rng = random.Random("ahead")
+    settings = Settings(completion=CompletionSettings(confidence=0))
 
     async def work(engine: LlamaEngine) -> tuple[list[str], int, int]:
-        app = App(Settings(), engine, ScriptedEngine(()), Precedence())
+        app = App(settings, engine, ScriptedEngine(()), Precedence())
         reasons: list[str] = []
         n_own = 0
         for n in range(30):
