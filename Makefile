@@ -56,10 +56,10 @@ fix: .venv/.has-test ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/.has-test ## measure what a key costs, and print the figures
+bench: .venv/.has-test ## measure what a key costs, and print the figures (ARGUMENTS="--help" for more)
 	@cd benchmarks && for file in [a-z]*.py; do \
 		(cd .. && $(BIN)/python -m "benchmarks.$${file%.py}") || exit 1; done
-	@$(BIN)/python -m benchmarks.keystrokes $(BENCH)
+	@$(BIN)/python -m benchmarks.keystrokes $(ARGUMENTS)
 
 # Builds the server once, from the source of llama-cpp-python that pip has: ten minutes of processor time.
 bench-peers: .venv/.has-test ## prove the engines on a real llama-server, and measure them beside llama.vim
