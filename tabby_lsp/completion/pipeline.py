@@ -21,6 +21,7 @@ from tabby_lsp.domain import (
     Engine,
     GenerationRequest,
     Reason,
+    Sampling,
     Segments,
     Snippet,
     Timings,
@@ -42,6 +43,7 @@ class Question:
     path: str  # relative to the workspace folder; "" where there is none
     repository: str
     automatic: bool  # asked by the editor on its own, not by the user
+    sampling: Sampling = field(default_factory=Sampling)
 
     @property
     def place(self) -> Place:
@@ -109,7 +111,7 @@ async def ask_model(
     # 4) What does the model say, and where does that end?
     chosen = scope(cursor) if limits.offers_blocks else "line"
     max_tokens = limits.max_line_tokens if chosen == "line" else limits.max_block_tokens
-    request = GenerationRequest(account.segments, max_tokens)
+    request = GenerationRequest(account.segments, max_tokens, sampling=question.sampling)
     text, is_cut = await _generate(engine, request, cursor, chosen, account, step)
     # 5) What of it is worth showing?
     completion = postprocess(text, cursor, chosen)

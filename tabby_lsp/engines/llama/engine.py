@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.answering import aside
 from tabby_lsp.engines.llama.generation import continue_text, generate
 from tabby_lsp.engines.llama.resident import Resident
 
@@ -38,11 +39,6 @@ class LlamaEngine:
     def status(self) -> EngineStatus:
         return self._resident.status(self._fim.languages)
 
-    @property
-    def n_waiting(self) -> int:
-        """How many requests wait for the one that is answered."""
-        return self._resident.n_waiting
-
     async def load(self) -> None:
         await self._resident.load()
 
@@ -58,7 +54,10 @@ class LlamaEngine:
 
     async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         def work(loaded: Loaded, job: Job[Piece]) -> Iterator[Piece]:
-            return continue_text(loaded, request, self._resident.standing_aside(loaded, job))
+            read = aside(
+                loaded.context, lambda: self._resident.let_pass(job), lambda: job.is_cancelled
+            )
+            return continue_text(loaded, request, read)
 
         await self.load()
         async with aclosing(self._resident.stream(work, stands_aside=True)) as pieces:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Unusable
-from tabby_lsp.engines.llama.answering import aside
 from tabby_lsp.engines.llama.binding import Context, Model
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Worker
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
-    from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.models.gguf import Header
 
 Result = TypeVar("Result")
@@ -78,12 +76,9 @@ class Resident:
             message=self._message,
             n_evaluated_total=loaded.n_evaluated_total if loaded else 0,
             n_generated_total=loaded.n_generated_total if loaded else 0,
+            n_waiting=self._worker.n_waiting,
+            n_ctx=loaded.context.n_ctx if loaded else 0,
         )
-
-    @property
-    def n_waiting(self) -> int:
-        """How many requests wait for the one that is answered."""
-        return self._worker.n_waiting
 
     async def load(self, prepare: Callable[[Loaded], None] = lambda _: None) -> None:
         """Load the model once; `prepare` is run on its thread before it is ready."""
@@ -107,8 +102,8 @@ class Resident:
     ) -> AsyncGenerator[Piece, None]:
         """What `work` yields on the model's thread; closing the generator stops the work.
 
-        `goes_first`: before all that wait and do not. `stands_aside`: lets those pass at any
-        moment, and therefore reads by `standing_aside`.
+        `goes_first`: before all that wait and do not. `stands_aside`: is interrupted for those,
+        and then has to `let_pass`.
         """
         submitted_s = time.perf_counter()
 
@@ -128,9 +123,9 @@ class Resident:
         finally:
             self._worker.cancel(job)
 
-    def standing_aside(self, loaded: Loaded, job: Job[Piece]) -> Read:
-        """How that reads: what goes first has the model at the next graph node."""
-        return aside(loaded.context, lambda: self._worker.let_pass(job), lambda: job.is_cancelled)
+    def let_pass(self, job: Job[Piece]) -> None:
+        """Run what goes first in the middle of a stream that stands aside; on the thread."""
+        self._worker.let_pass(job)
 
     async def call(self, work: Callable[[Loaded, Job[Result]], Result]) -> Result:
         """What `work` returns, in its turn, on the model's thread; cancelled at any moment."""
@@ -199,7 +194,7 @@ class Resident:
     def _open(self, prepare: Callable[[Loaded], None]) -> None:
         n_ctx = n_ctx_for(self.header, self._settings.n_ctx)
         check_fits(self.header, n_ctx, self._settings.n_ubatch)
-        model = Model(self.header.path)
+        model = Model(self.header.path, is_on_processor=self._settings.device == "cpu")
         n_threads = self._settings.n_threads or _default_n_threads()
         context = self._context_of(model, n_ctx, self._settings.n_ubatch, n_threads)
         tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize
