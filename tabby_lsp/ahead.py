@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Somebody who types on does so within this, and nothing was begun in vain; somebody who accepts has
-# to read first, and nobody does in less than twice of it.
-PAUSE_S = 0.1
+# The keys of a roll, a macro or a fast typist come within this, and nothing was begun in vain;
+# somebody who accepts has to read first, which takes several times as long.
+PAUSE_S = 0.05
 
 
 class Ahead:

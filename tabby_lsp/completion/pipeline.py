@@ -54,6 +54,7 @@ class Question:
     automatic: bool  # asked by the editor on its own, not by the user
     is_ahead: bool = False  # asked by nobody yet
     n_candidates: int = 1  # how many answers there should be to choose from
+    takes_unlikely: bool = False  # although nobody may have asked
     sampling: Sampling = field(default_factory=Sampling)
 
     @property
@@ -140,7 +141,8 @@ async def ask_model(
         is_ahead=question.is_ahead,
         sampling=question.sampling,
     )
-    least_percent = limits.least_percent if question.automatic else 0
+    takes_all = not question.automatic or question.takes_unlikely
+    least_percent = 0 if takes_all else limits.least_percent
     said = await _generate(engine, request, _Ear(cursor, chosen, step, least_percent), account)
     # 5) What of it is worth showing?
     if said[0].raw.strip() and account.confidence.is_less_than(least_percent):

@@ -154,7 +154,7 @@ class CompletionSettings:
     confidence: int = setting(
         2,
         "How likely the first line of an answer has to be, as the model itself sees it, to be "
-        "shown where nobody asked explicitly.",
+        "shown as ghost text where nobody asked explicitly.",
         unit="percent",
         minimum=1,
         maximum=99,

@@ -88,6 +88,11 @@ def test_who_asks_explicitly_gets_it_all_the_same() -> None:
     assert ask(engine, asked, cache=cache).reason == "line"
 
 
+def test_a_menu_in_which_nobody_can_ask_explicitly_has_it() -> None:
+    engine = DoubtfulEngine([0.01, 0.01])
+    assert ask(engine, replace(QUESTION, takes_unlikely=True)).reason == "line"
+
+
 def test_it_can_be_switched_off() -> None:
     engine = DoubtfulEngine([0.01, 0.01])
     assert ask(engine, limits=replace(LIMITS, least_percent=0)).reason == "line"

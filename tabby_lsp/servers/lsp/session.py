@@ -237,8 +237,10 @@ class Session:
         if document is None or app is None or not self.offers_menu:
             return None
         position = document.clamp(Position(params.position.line, params.position.character))
-        # Editors say "invoked" also when they ask by themselves, so nobody knows who asks.
+        # Editors say "invoked" also when they ask by themselves, so nobody knows who asks. An entry
+        # at a menu's end is in nobody's way, and who has nothing else could not get it otherwise.
         ask = self._ask(app, document, position, "menu", automatic=True)
+        ask = replace(ask, takes_unlikely=not self._draws_ghost_text)
         line_before = last_line(document.around(position, position.character, 0)[0])
         self._prepare(app, document)
         reply = await app.complete_within(ask, self._client.menu_wait_ms / 1000)
