@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-page test-emacs vscode check-vscode test-vscode check fix bench bench-peers bench-quality train test-training docs clean
+.PHONY: help setup demo test soak test-page test-emacs vscode check-vscode test-vscode check fix bench bench-peers bench-quality train test-training docs clean
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -24,6 +24,10 @@ demo: .venv/.has-local ## watch the language server complete code, key by key, w
 test: check build/clients/node ## check, then run every test
 	@$(BIN)/python -m pytest
 	@$(HAS_CHROMIUM) || echo "NOT TESTED: the web page, for there is no Chromium here; apt-get install chromium."
+
+# Part of `test` in small. Two hours; what it prints stands in docs/reliability.md.
+soak: .venv/.has-test ## every fault as often as docs/reliability.md promises
+	@$(BIN)/python -m pytest tests/faults --soak
 
 # Part of `test` where there is a Chromium.
 test-page: .venv/.has-test ## use the web page in the real Chromium

@@ -24,6 +24,7 @@ from tabby_lsp.domain import (
     Engine,
     GenerationRequest,
     Reason,
+    Sampling,
     Segments,
     Snippet,
     Timings,
@@ -53,6 +54,7 @@ class Question:
     automatic: bool  # asked by the editor on its own, not by the user
     is_ahead: bool = False  # asked by nobody yet
     n_candidates: int = 1  # how many answers there should be to choose from
+    sampling: Sampling = field(default_factory=Sampling)
 
     @property
     def place(self) -> Place:
@@ -136,6 +138,7 @@ async def ask_model(
         document=question.uri,
         n_candidates=question.n_candidates,
         is_ahead=question.is_ahead,
+        sampling=question.sampling,
     )
     least_percent = limits.least_percent if question.automatic else 0
     said = await _generate(engine, request, _Ear(cursor, chosen, step, least_percent), account)
