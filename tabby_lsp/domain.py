@@ -27,6 +27,7 @@ Reason = Literal[
     "cached-nothing",
     "nothing-to-add",
     "filtered",
+    "low-confidence",
     "first-lines",
     "not-yet",
     "cannot-be-drawn",

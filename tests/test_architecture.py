@@ -31,7 +31,7 @@ FLOORS = (
     "config languages documents secrets",
     "models ledger",
     "completion chat engines host index",
-    "fates sharing request talk choice rack",
+    "fates sharing request talk choice rack ahead",
     "app suggest stock consult",
     "servers",
     "commands",

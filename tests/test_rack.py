@@ -30,6 +30,12 @@ class Model:
         self.is_closed = True
 
 
+async def settle() -> None:
+    """Let everything happen that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 def test_a_model_answers_for_its_role() -> None:
     async def work() -> None:
         rack = Rack(Model)
@@ -56,11 +62,11 @@ def test_a_request_keeps_the_model_it_began_with() -> None:
         await rack.put("chat", "old")
         async with rack.using("chat") as old:
             await rack.put("chat", "new")
-            await asyncio.sleep(0.01)
+            await settle()
             assert not old.is_closed
             async with rack.using("chat") as new:
                 assert new.status.model == "new"
-        await asyncio.sleep(0.01)
+        await asyncio.gather(*rack._leaving)
         assert old.is_closed
 
     asyncio.run(work())
@@ -87,7 +93,7 @@ def test_a_model_that_is_taken_away_answers_nobody_new() -> None:
                 async with rack.using("chat"):
                     pass
             assert not model.is_closed
-        await asyncio.sleep(0.01)
+        await asyncio.gather(*rack._leaving)
         assert model.is_closed
         with pytest.raises(NotLoaded):
             await rack.take("chat")
@@ -244,7 +250,7 @@ def test_whatever_is_exchanged_meanwhile_everybody_is_answered_or_refused(
         rack = Rack(room.make)
         changing = (change(rack, *each) for each in changes)
         asking = (ask(rack, *each) for each in asked)
-        await asyncio.wait_for(asyncio.gather(*changing, *asking), 10)
+        await asyncio.wait_for(asyncio.gather(*changing, *asking), 60)
         for role in _ROLES:
             if rack.name(role):
                 await rack.take(role)

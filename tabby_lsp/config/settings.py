@@ -151,6 +151,21 @@ class CompletionSettings:
     max_line_tokens: int = setting(
         48, "The longest answer on one line.", unit="tokens", minimum=1, maximum=512
     )
+    confidence: int = setting(
+        2,
+        "How likely the first line of an answer has to be, as the model itself sees it, to be "
+        "shown where nobody asked explicitly.",
+        unit="percent",
+        minimum=1,
+        maximum=99,
+        zero="all answers",
+    )
+    ahead: Literal["auto", "always", "never"] = setting(
+        "auto",
+        "Whether the next line is prepared while a suggestion is shown, so that it is there when "
+        'you have accepted: `"auto"` where the model runs on this machine, `"always"` on servers '
+        'too, `"never"` nowhere.',
+    )
     debounce_ms: int = setting(
         0,
         "How long to wait for the next key before the model is asked, where nobody asked "

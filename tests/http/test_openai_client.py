@@ -289,8 +289,9 @@ def check_it_stopped(served: Served, n_before: int) -> None:
     assert n_after - n_before < ENDLESS["max_tokens"] / 2
     body = {"messages": GREETING, "max_tokens": 1}
     assert served.post("/v1/chat/completions", body).status_code == 200
-    # The model answers one after the other, so whatever still ran would have been counted.
-    assert counted(served, "tabby_chat_tokens_generated_total") <= n_after + 1
+    # The model answers one after the other, so whatever still ran would have been counted. It may
+    # have said another word before it noticed.
+    assert counted(served, "tabby_chat_tokens_generated_total") <= n_after + 2
 
 
 def test_a_stream_that_is_closed_stops_the_engine(client: openai.OpenAI, served: Served) -> None:

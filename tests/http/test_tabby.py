@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.http.served import serving
+from tests.e2e.wire import wait_until
+from tests.http.served import PATIENCE_S, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,8 +151,15 @@ def test_a_configured_repository_helps(home: Path) -> None:
         "debug_options": {"return_snippets": True},
     }
     with serving(home, TABBY_ROOT=str(tabby)) as server:
-        found = complete(server, **body)["debug_data"]["snippets"]
+
+        def snippets() -> list[dict[str, Any]]:
+            chosen: list[dict[str, Any]] = complete(server, **body)["debug_data"]["snippets"]
+            return chosen
+
+        # What is read too late for one request is there for the next.
+        assert wait_until(lambda: bool(snippets()), PATIENCE_S)
+        found = snippets()
         body["segments"]["filepath"] = "../../etc/passwd"
-        nothing = complete(server, **body)["debug_data"]["snippets"]
+        nothing = snippets()
     assert [snippet["filepath"] for snippet in found] == ["prices.py"]
     assert nothing == []

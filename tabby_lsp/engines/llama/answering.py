@@ -59,7 +59,8 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
     except Aborted:
         return
     finally:
-        loaded.n_evaluated_total += len(context.tokens) - n_reused
+        # Less is there than before where it was stopped while others had the context.
+        loaded.n_evaluated_total += max(0, len(context.tokens) - n_reused)
     timings = Timings(
         n_prompt_tokens=len(question.prompt),
         n_reused_tokens=n_reused,
@@ -86,6 +87,28 @@ def patiently(context: Context, precedence: Precedence, is_cancelled: Callable[[
                     raise
             else:
                 return
+
+    return read
+
+
+def aside(context: Context, let_pass: Callable[[], None], is_cancelled: Callable[[], bool]) -> Read:
+    """Reads, but is interrupted for others, who use the same context, and then goes on.
+
+    What they took of the context is read again.
+    """
+
+    def read(tokens: Sequence[int]) -> None:
+        wanted = [*context.tokens, *tokens]
+        while True:
+            try:
+                context.evaluate(wanted[len(context.tokens) :])
+            except Aborted:
+                if is_cancelled():
+                    raise
+            else:
+                return
+            let_pass()
+            context.keep(n_reusable(context.tokens, wanted))
 
     return read
 

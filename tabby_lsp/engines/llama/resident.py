@@ -102,11 +102,13 @@ class Resident:
         *,
         goes_first: bool = False,
         gives_way: bool = False,
+        stands_aside: bool = False,
     ) -> AsyncGenerator[Piece, None]:
         """What `work` yields on the model's thread; closing the generator stops the work.
 
         `goes_first`: before all that wait and do not; `gives_way`: after all, and no longer than
-        until another comes.
+        until another comes. `stands_aside`: lets those that go first pass at any moment, and
+        therefore reads by `answering.aside`, which calls `let_pass`.
         """
         submitted_s = time.perf_counter()
 
@@ -118,13 +120,19 @@ class Resident:
                 timings = replace(piece.timings, queue_ms=queue_ms, total_ms=total_ms)
                 job.emit(replace(piece, timings=timings))
 
-        job: Job[Piece] = Job(run, goes_first=goes_first, gives_way=gives_way)
+        job: Job[Piece] = Job(
+            run, goes_first=goes_first, gives_way=gives_way, stands_aside=stands_aside
+        )
         self._worker.submit(job)
         try:
             while (piece := await job.next()) is not None:
                 yield piece
         finally:
             self._worker.cancel(job)
+
+    def let_pass(self, job: Job[Piece]) -> None:
+        """Run all that go first before this one goes on, which stands aside; on the thread."""
+        self._worker.let_pass(job)
 
     async def call(self, work: Callable[[Loaded, Job[Result]], Result]) -> Result:
         """What `work` returns, in its turn, on the model's thread; cancelled at any moment."""

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# As many as somebody who asks explicitly looks through; Copilot and tabby-agent give as many.
+_N_CANDIDATES = 3
+
 _ENCODINGS: dict[lsp.PositionEncodingKind, PositionEncoding] = {
     lsp.PositionEncodingKind.Utf8: "utf-8",
     lsp.PositionEncodingKind.Utf16: "utf-16",
@@ -216,9 +219,16 @@ class Session:
         self._explain_absence(app)
         if reply.completion is None:
             return nothing
-        completion = replace(reply.completion, text=selected + reply.completion.text)
-        command = follow(app, uri, ask, completion, reply.decision, document)
-        return lsp.InlineCompletionList(items=[_item(document, position, completion, command)])
+        completions = [
+            replace(each, text=selected + each.text) for each in (reply.completion, *reply.others)
+        ]
+        commands = follow(app, uri, ask, completions, reply.decision, document)
+        return lsp.InlineCompletionList(
+            items=[
+                _item(document, position, completion, command)
+                for completion, command in zip(completions, commands, strict=True)
+            ]
+        )
 
     async def _menu_entry(
         self, uri: str, params: lsp.CompletionParams
@@ -239,7 +249,7 @@ class Session:
         if entry is None:
             app.withdraw(reply.decision, "cannot-be-drawn")
             return None
-        command = follow(app, uri, ask, reply.completion, reply.decision, document)
+        (command,) = follow(app, uri, ask, [reply.completion], reply.decision, document)
         return item_of(entry, document, position, command, self._style)
 
     def _prepare(self, app: App, document: Document) -> None:
@@ -268,7 +278,10 @@ class Session:
     ) -> Ask:
         ask = ask_at(document, position, app.settings.context, *self.surroundings(document))
         waited_ms = self._client.delay_ms if shape == "ghost-text" else 0
-        return replace(ask, shape=shape, automatic=automatic, waited_ms=waited_ms)
+        n_candidates = 1 if automatic else _N_CANDIDATES
+        return replace(
+            ask, shape=shape, automatic=automatic, n_candidates=n_candidates, waited_ms=waited_ms
+        )
 
     async def _configure(self, client_sources: Sequence[Source]) -> None:
         """Resolve all the settings anew; of the app, only what they change is built again."""
