@@ -88,7 +88,7 @@ class Conversation:
             while True:
                 reply = await answers.get()
                 has_ended = reply is None or "end" in reply or "error" in reply
-                if reply is None:
+                if reply is None or (self.was_parting and "error" in reply):
                     raise HostGone("The engine host has ended while it answered.")
                 if "error" in reply:
                     raise _error(reply["error"])

@@ -89,9 +89,10 @@ async def _live(where: Place, settings: HostSettings, shelf: Shelf) -> None:
     server = await _opened(where, door, token)
     is_ours = _identity(where.socket)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(number, door.closing.set)
+    with suppress(NotImplementedError):  # Windows
+        loop.add_signal_handler(signal.SIGTERM, door.closing.set)
+    # OpenBLAS sends it to its own process where it gets no thread, and there is no terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     await _until_time_to_leave(where, door, shelf, settings, is_ours)
     server.close()
     if _identity(where.socket) == is_ours:

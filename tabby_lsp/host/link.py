@@ -33,6 +33,10 @@ _LOOK_AGAIN_S = 0.02
 _MAX_REFUSED = 3
 # Python alone takes a second on a machine that is busy.
 _START_S = 30.0
+# Windows' word for a session of its own: no console, and no Ctrl-C of somebody else's.
+_DETACHED = 0
+if sys.platform == "win32":
+    _DETACHED = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
 # Of the log as it was left, so that the last words of the host before are still there.
 _MAX_LOG_BYTES = 262_144
 
@@ -133,9 +137,13 @@ def _spawn(flags: Sequence[str]) -> subprocess.Popen[bytes]:
             cwd=os.sep,
             env=host_environment(),
             start_new_session=True,
+            creationflags=_DETACHED,
         )
     except OSError as error:
-        raise EngineError(f"The engine host cannot be started: {error.strerror}.") from error
+        raise EngineError(
+            f"The engine host cannot be started: {error.strerror}. Where no second process may be "
+            "started, start `tabby-lsp --in-process`."
+        ) from error
     finally:
         if log is not None:
             log.close()

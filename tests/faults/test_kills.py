@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shlex
 import signal
 import statistics
@@ -196,6 +197,18 @@ def survives_a_cut_model(client: Client, pid: int) -> None:
     engine = client.execute("tabby.status")["engine"]
     assert engine["state"] == "failed", engine
     assert "mine.gguf" in engine["message"]
+
+
+def test_a_model_that_does_not_fit_is_refused_with_both_numbers(home: Path) -> None:
+    """Where the system gives no more, llama.cpp would end the process."""
+    command = ["sh", "-c", f"ulimit -v 300000; {shlex.join(server_command())}"]
+    with start(home, command=command) as client:
+        client.initialize(initialize_params(VSCODE, root=home))
+        client.open("untitled:a", SOURCE)
+        assert wait_until(lambda: client.engine_state() == "failed", 30, every_s=0.1)
+        message = client.execute("tabby.status")["engine"]["message"]
+        assert re.search(r"needs about [\d,]+ MB .* [\d,]+ MB are free", message)
+        assert client.complete("untitled:a", END) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
