@@ -62,6 +62,27 @@ def test_a_prompt_as_it_is_has_its_chance_too(served: Served) -> None:
     assert said(3) == said(3)
 
 
+def test_who_types_does_not_wait_for_a_text_that_is_being_written(served: Served) -> None:
+    def n_written() -> int:
+        metrics = served.http.get("/metrics").text
+        found = re.search(r"^tabby_completion_tokens_generated_total (\S+)$", metrics, re.MULTILINE)
+        assert found is not None
+        return int(float(found[1]))
+
+    # It may not end by itself.
+    bias = {str(token): -100 for token in (0, 4, 5, 6)}
+    text = {"prompt": "def add", "max_tokens": 900, "logit_bias": bias, "stream": True}
+    with served.http.stream("POST", "/v1/completions", json=text) as said:
+        pieces = said.iter_text()
+        heard = next(pieces)
+        answer = complete(served, language="python", segments=segments())
+        n_before = n_written()
+        heard += "".join(pieces)
+    assert answer["choices"][0]["text"] == " = width"
+    assert n_written() > n_before + 50
+    assert '"finish_reason":"length"' in heard
+
+
 def test_a_suffix_may_be_missing_or_null(served: Served) -> None:
     for given in ({"prefix": CLASS}, segments(suffix=None), segments(suffix="")):
         assert complete(served, language="python", segments=given)["choices"][0]["text"]

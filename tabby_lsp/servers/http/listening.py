@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from tabby_lsp.servers.http.gate import MAX_HEADER_BYTES
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _BACKLOG = 128
-_MAX_HEADER_BYTES = 16_384
 _KEEP_ALIVE_S = 30
 # How long the head of a request may take, and how long a client may take nothing of its answer.
 HEAD_TIMEOUT_S = 30.0
@@ -142,7 +143,7 @@ async def serve(app: ASGIApp, listener: Listener, tell: Callable[[], None]) -> N
         log_config=None,
         access_log=False,
         server_header=False,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=0,
     )
