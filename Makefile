@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-page test-emacs vscode check-vscode test-vscode check fix bench bench-peers bench-quality train test-training docs clean
+.PHONY: help setup demo test soak test-page test-emacs vscode check-vscode test-vscode check fix bench bench-peers bench-quality train test-training docs clean
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -24,6 +24,10 @@ demo: .venv/.has-local ## watch the language server complete code, key by key, w
 test: check build/clients/node ## check, then run every test
 	@$(BIN)/python -m pytest
 	@$(HAS_CHROMIUM) || echo "NOT TESTED: the web page, for there is no Chromium here; apt-get install chromium."
+
+# Part of `test` in small. Two hours; what it prints stands in docs/reliability.md.
+soak: .venv/.has-test ## every fault as often as docs/reliability.md promises
+	@$(BIN)/python -m pytest tests/faults --soak
 
 # Part of `test` where there is a Chromium.
 test-page: .venv/.has-test ## use the web page in the real Chromium
@@ -56,10 +60,10 @@ fix: .venv/.has-test ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/.has-test ## measure what a key costs, and print the figures
+bench: .venv/.has-test ## measure what a key costs, and print the figures (ARGUMENTS="--help" for more)
 	@cd benchmarks && for file in [a-z]*.py; do \
 		(cd .. && $(BIN)/python -m "benchmarks.$${file%.py}") || exit 1; done
-	@$(BIN)/python -m benchmarks.keystrokes $(BENCH)
+	@$(BIN)/python -m benchmarks.keystrokes $(ARGUMENTS)
 
 # Builds the server once, from the source of llama-cpp-python that pip has: ten minutes of processor time.
 bench-peers: .venv/.has-test ## prove the engines on a real llama-server, and measure them beside llama.vim

@@ -204,7 +204,8 @@ def _chat(parsed: argparse.Namespace) -> int:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    from tabby_lsp.commands.serve import Devices, serve_http
+    from tabby_lsp.commands.serve import serve_http
+    from tabby_lsp.servers.http.machine import Devices
 
     # A component that starts Tabby on Windows spells it so.
     names = {"vulcan": "vulkan"}

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from tabby_lsp.domain import EngineError, EngineStatus
 from tabby_lsp.models.memory import DoesNotFit
-from tabby_lsp.rack import MAX_WAITING, Busy, Exchanged, NotLoaded, Rack, Role
+from tabby_lsp.rack import MAX_WAITING, Busy, Exchanged, Fit, NotLoaded, Rack, Role
 
 
 class Model:
     """An engine that only knows whether it was loaded and closed."""
 
-    def __init__(self, role: Role, name: str) -> None:
+    def __init__(self, role: Role, name: str, fit: Fit) -> None:
+        self.fit = fit
         self.status = EngineStatus(state="unloaded", model=name)
         self.role = role
         self.is_closed = False
@@ -68,6 +69,23 @@ def test_a_request_keeps_the_model_it_began_with() -> None:
                 assert new.status.model == "new"
         await asyncio.gather(*rack._leaving)
         assert old.is_closed
+
+    asyncio.run(work())
+
+
+def test_a_model_is_loaded_anew_where_it_is_to_be_loaded_otherwise() -> None:
+    async def work() -> None:
+        rack = Rack(Model)
+        await rack.put("chat", "a")
+        models = []
+        for n_ctx in (0, 512, 512, 1_024):
+            await rack.put("chat", "a", Fit(n_ctx=n_ctx))
+            async with rack.using("chat") as model:
+                models.append(model)
+        assert [model.fit.n_ctx for model in models] == [0, 512, 512, 1_024]
+        assert models[1] is models[2]
+        await asyncio.gather(*rack._leaving)
+        assert [model.is_closed for model in models] == [True, True, True, False]
 
     asyncio.run(work())
 
@@ -131,15 +149,15 @@ class Room:
         self.there: set[Tenant] = set()
         self.was_full = asyncio.Event()
 
-    def make(self, role: Role, name: str) -> Tenant:
-        return Tenant(role, name, self)
+    def make(self, role: Role, name: str, fit: Fit) -> Tenant:
+        return Tenant(role, name, fit, self)
 
 
 class Tenant(Model):
     """A model that takes up a place, and is asked only while it has it."""
 
-    def __init__(self, role: Role, name: str, room: Room) -> None:
-        super().__init__(role, name)
+    def __init__(self, role: Role, name: str, fit: Fit, room: Room) -> None:
+        super().__init__(role, name, fit)
         self._room = room
         self.n_users = 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import sys
 from dataclasses import asdict
@@ -16,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.keystrokes import machine, plot, readme, soak
-from benchmarks.keystrokes.comparison import RANDOM, STARTER, compare, settings_of, subject
+from benchmarks.keystrokes.comparison import OTHERS, RANDOM, STARTER, compare, settings_of, subject
 from benchmarks.keystrokes.corpus import default_files, read, readable
 from benchmarks.keystrokes.engine import engine_figures
 from benchmarks.keystrokes.goals import Goal, Measured, goals_of
 from benchmarks.keystrokes.language_server import NAME
 from benchmarks.keystrokes.llama_vim import NAME as LLAMA_VIM
 from benchmarks.keystrokes.replay import Pace
-from benchmarks.keystrokes.responsiveness import lag_ms_p99, start_ratio
+from benchmarks.keystrokes.responsiveness import lags_ms_p99, start_ratio
 from benchmarks.keystrokes.table import goal_lines, lines_of
 from benchmarks.keystrokes.trace import Trace, from_json, to_json
 from benchmarks.keystrokes.typist import type_files
@@ -58,7 +59,7 @@ def _bench(files: Sequence[tuple[str, str]], options: argparse.Namespace) -> Non
     now = datetime.now(UTC)
     results: dict[str, Any] = {
         "date": now.isoformat(timespec="seconds"),
-        "machine": machine.description(),
+        "machine": f"{machine.description()}, {machine.load()}",
         "n_threads": options.threads,
         "seed": options.seed,
         "models": {},
@@ -66,10 +67,15 @@ def _bench(files: Sequence[tuple[str, str]], options: argparse.Namespace) -> Non
     print(results["machine"])
     ratio = start_ratio()
     block = [
-        f"{now:%Y-%m-%d}, {results['machine']}; {options.threads} thread for each program's model:"
+        f"{now:%Y-%m-%d}, {results['machine']}; threads for each program's model:"
+        f" {options.threads}."
     ]
     for name in options.models:
-        model = subject(name, OUT)
+        try:
+            model = subject(name, OUT)
+        except SystemExit as failed:
+            print(f"\n{failed}\nLEFT OUT: {name}, for its vocabulary cannot be fetched")
+            continue
         trace = _trace(model, files, options)
         figures, goals = _measure(model, trace, files, ratio, options)
         results["models"][name] = {
@@ -77,7 +83,7 @@ def _bench(files: Sequence[tuple[str, str]], options: argparse.Namespace) -> Non
             "figures": {who: own.as_json() for who, own in figures.items()},
             "goals": [{**asdict(goal), "is_met": goal.is_met} for goal in goals],
         }
-        (OUT / "last.json").write_text(json.dumps(results, indent=1), "utf-8")
+        (OUT / "last.json").write_text(json.dumps(_without_nan(results), indent=1), "utf-8")
         title = f"From key to ghost text, {name}: median, and 95th percentile"
         picture = plot.svg(title, figures)
         (OUT / f"{name}.svg").write_text(picture, "utf-8")
@@ -105,7 +111,7 @@ def _measure(
     )
     (OUT / f"trace-{model.name}.json").write_text(to_json(trace), "utf-8")
     pace = Pace(options.pause_ms / 1_000, options.at_most_s)
-    figures, missing = compare(model, trace, options.threads, pace, options.alone, _say_progress)
+    figures, missing = compare(model, trace, options.threads, pace, options.beside, _say_progress)
     print(*lines_of(figures), *missing, sep="\n", flush=True)
     texts = [text for _, text in random.Random(options.seed).choices(files, k=_N_TEXTS)]
     engine = asyncio.run(engine_figures(model, options.threads, texts, options.seed))
@@ -113,11 +119,15 @@ def _measure(
         f"  llama.cpp alone: {engine.prefill_per_s:,.0f} tokens/s read (256 at once),"
         f" {engine.decode_per_s:,.0f} tokens/s written"
     )
+    lag_ms, idle_ms = lags_ms_p99(settings_of(model, options.threads), texts)
+    print(
+        f"  the event loop's lag on this machine now, without a model at work: {idle_ms:.1f} ms p99"
+    )
     measured = Measured(
         figures[NAME],
         figures.get(LLAMA_VIM),
         engine,
-        lag_ms_p99(settings_of(model, options.threads), texts),
+        lag_ms,
         ratio,
         model.n_exactly,
     )
@@ -134,6 +144,15 @@ def _soak(files: Sequence[tuple[str, str]], options: argparse.Namespace) -> None
     print(*soak.lines_of(samples), sep="\n")
     values = [{"n_keys": sample.n_keys, **asdict(sample.usage)} for sample in samples]
     (OUT / "soak.json").write_text(json.dumps(values, indent=1), "utf-8")
+
+
+def _without_nan(value: Any) -> Any:
+    """What was not measured is null: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _trace(model: Subject, files: Sequence[tuple[str, str]], options: argparse.Namespace) -> Trace:
@@ -200,7 +219,14 @@ def _options() -> argparse.Namespace:
         metavar="S",
         help="who has typed so long with a model leaves the rest out (default: %(default)s)",
     )
-    add("--alone", action="store_true", help="measure tabby-lsp only")
+    add(
+        "--beside",
+        nargs="*",
+        choices=OTHERS,
+        default=OTHERS,
+        metavar="WHO",
+        help=f"who else is measured, of {', '.join(OTHERS)}; all by default, nobody without a name",
+    )
     add(
         "--soak",
         type=int,

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import tabby_lsp
 from benchmarks.keystrokes.corpus import read
+from benchmarks.keystrokes.create_completion import NAME as CREATE_COMPLETION
 from benchmarks.keystrokes.create_completion import CreateCompletion
 from benchmarks.keystrokes.language_server import LanguageServer
-from benchmarks.keystrokes.llama_vim import NAME, NAME_SPM, LlamaVim
+from benchmarks.keystrokes.llama_vim import NAME as LLAMA_VIM
+from benchmarks.keystrokes.llama_vim import NAME_SPM as LLAMA_VIM_SPM
+from benchmarks.keystrokes.llama_vim import LlamaVim
 from benchmarks.keystrokes.random_model import N_CTX, made
 from benchmarks.keystrokes.replay import replay
 from benchmarks.peers.server_build import BUILD_COMMAND, built
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from benchmarks.keystrokes.trace import Trace
 
 STARTER, RANDOM = "starter", "random-0.5b"
+OTHERS = (CREATE_COMPLETION, LLAMA_VIM, LLAMA_VIM_SPM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,16 @@ def compare(
     trace: Trace,
     n_threads: int,
     pace: Pace,
-    is_alone: bool,
+    beside: Sequence[str],
     hear: Callable[[int, int], None],
 ) -> tuple[dict[str, Figures], list[str]]:
-    """The figures of each by name, and a line for each who is missing."""
+    """The figures of each by name, and a line for each who is missing.
+
+    `beside` are names out of `OTHERS`.
+    """
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        makers, missing = _makers(model, n_threads, home, is_alone)
+        makers, missing = _makers(model, n_threads, home, beside)
         contestants: list[Contestant] = []
         for make in makers:
             contestants.append(make())
@@ -78,23 +85,23 @@ def compare(
 
 
 def _makers(
-    model: Subject, n_threads: int, home: Path, is_alone: bool
-) -> tuple[Sequence[Callable[[], Contestant]], list[str]]:
+    model: Subject, n_threads: int, home: Path, beside: Sequence[str]
+) -> tuple[list[Callable[[], Contestant]], list[str]]:
+    path, n_ctx, n_exactly = model.path, model.n_ctx, model.n_exactly
     makers: list[Callable[[], Contestant]] = [
         lambda: LanguageServer(home, settings_of(model, n_threads))
     ]
-    if is_alone:
-        return makers, []
-    path, n_ctx, n_exactly = model.path, model.n_ctx, model.n_exactly
-    makers.append(lambda: CreateCompletion(path, n_threads, n_ctx, n_exactly))
+    if CREATE_COMPLETION in beside:
+        makers.append(lambda: CreateCompletion(path, n_threads, n_ctx, n_exactly))
     if built("llama-server") is None:
         return makers, [
             f"  LEFT OUT: {name}, for its program is not built; `{BUILD_COMMAND}` builds it"
             " (ten minutes of processor time, once)"
-            for name in (NAME, NAME_SPM)
+            for name in (LLAMA_VIM, LLAMA_VIM_SPM)
+            if name in beside
         ]
-    makers += [
-        lambda: LlamaVim(path, n_threads, n_ctx, spm=False, n_exactly=n_exactly),
-        lambda: LlamaVim(path, n_threads, n_ctx, spm=True, n_exactly=n_exactly),
-    ]
+    if LLAMA_VIM in beside:
+        makers.append(lambda: LlamaVim(path, n_threads, n_ctx, spm=False, n_exactly=n_exactly))
+    if LLAMA_VIM_SPM in beside:
+        makers.append(lambda: LlamaVim(path, n_threads, n_ctx, spm=True, n_exactly=n_exactly))
     return makers, []

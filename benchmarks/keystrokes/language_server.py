@@ -76,18 +76,25 @@ class LanguageServer:
         rest = text[cursor : cursor + n_bytes].encode()[:n_bytes].decode()
         return Suggestion(item["insertText"], len(rest), wait_ms)
 
-    def lags_ms(self, path: str, text: str, every_s: float, n_most: int) -> list[float]:
-        """How long each trivial request takes while one at the text's end is being answered."""
-        params = inline_params(_uri(path), _position(text, len(text)), kind=INVOKED)
-        asked = self._client.request(INLINE_COMPLETION, params)
+    def lags_ms(self, every_s: float, n_most: int, asked: Request | None = None) -> list[float]:
+        """How long trivial requests take, one after the other, or while another is answered."""
         pings: list[tuple[float, Request]] = []
-        while not asked.answer.done() and len(pings) < n_most:
+        while len(pings) < n_most and not (asked and asked.answer.done()):
             command = {"command": "tabby.status", "arguments": []}
             sent_s = time.monotonic()
             pings.append((sent_s, self._client.request("workspace/executeCommand", command)))
             time.sleep(every_s)
-        self._client.cancel(asked)
         return [(ping.reply().arrived_s - sent_s) * 1_000 for sent_s, ping in pings]
+
+    def lags_while_answering_ms(
+        self, path: str, text: str, every_s: float, n_most: int
+    ) -> list[float]:
+        """The same while the text's end is being completed."""
+        params = inline_params(_uri(path), _position(text, len(text)), kind=INVOKED)
+        asked = self._client.request(INLINE_COMPLETION, params)
+        lags_ms = self.lags_ms(every_s, n_most, asked)
+        self._client.cancel(asked)
+        return lags_ms
 
     def costs(self) -> list[Cost]:
         known: dict[tuple[str, int, int, int], Cost] = {}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from benchmarks.keystrokes.trace import Edit
 
-NAME, NAME_SPM = "llama.vim", "llama.vim --spm-infill"
+NAME, NAME_SPM = "llama.vim", "llama.vim:spm-infill"
 _TIMEOUT_S = 600.0
 
 

@@ -18,6 +18,13 @@ def description() -> str:
     )
 
 
+def load() -> str:
+    """How busy it is with other things, where that can be told."""
+    if not hasattr(os, "getloadavg"):
+        return ""
+    return f"load average {os.getloadavg()[1]:.1f} before"
+
+
 def n_threads() -> int:
     """Half of what there is: the other half is the editor's."""
     return max(1, (os.cpu_count() or 2) // 2)

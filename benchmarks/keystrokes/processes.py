@@ -34,9 +34,10 @@ class Family:
     """
 
     def __init__(self, pid: int, mark: tuple[str, str] | None = None) -> None:
-        self._root = psutil.Process(pid)
         self._mark = mark
-        self._known: dict[int, psutil.Process] = {pid: self._root}
+        self._known: dict[int, psutil.Process] = {}
+        with suppress(psutil.NoSuchProcess):
+            self._known[pid] = psutil.Process(pid)
         self._ended_cpu_s = 0.0
         self._last_cpu_s: dict[int, float] = {}
 
@@ -74,8 +75,9 @@ class Family:
         psutil.wait_procs([*self._known.values()], timeout=5)
 
     def _look_for_more(self) -> None:
-        with suppress(psutil.NoSuchProcess):
-            self._add(self._root.children(recursive=True))
+        for process in [*self._known.values()]:
+            with suppress(psutil.NoSuchProcess):
+                self._add(process.children(recursive=True))
         if self._mark:
             processes = psutil.process_iter()
             self._add(process for process in processes if self._is_marked(process, *self._mark))

@@ -45,6 +45,10 @@ _DEVIATION = 73.3
 # Sharp enough that the likeliest token has nearly all the probability, as llama.vim's sampler ends
 # an answer that nothing is likely in.
 _LOGIT_DEVIATION = 60.0
+# Of what a layer's second half adds. Without it the embedding of the last token, which goes through
+# to the end, and the average that attention takes would have the same few words come again and
+# again, and answers that go round in circles are not shown.
+_GAIN = 20.0
 
 
 def made(path: Path) -> Path:
@@ -110,8 +114,7 @@ def _add_weights(writer: gguf.GGUFWriter, tokens: Sequence[str]) -> None:
     def add_ones(name: str) -> None:
         writer.add_tensor(name, np.ones(_N_EMBD, dtype=np.float32))
 
-    # A projection keeps the size of what goes through it; those that end a layer make it larger, so
-    # that the next token is not the last one again, whose embedding goes through to the end.
+    # A projection keeps the size of what goes through it.
     embd, ff = _N_EMBD**-0.5, _N_FF**-0.5
     embeddings = _drawn(rng, _N_VOCAB, _N_EMBD, 1.0)
     is_said = np.array([_SAID.fullmatch(token) is not None for token in tokens])
@@ -130,10 +133,10 @@ def _add_weights(writer: gguf.GGUFWriter, tokens: Sequence[str]) -> None:
         for name, size in (("q", _N_EMBD), ("k", _N_KV), ("v", _N_KV)):
             bias = (rng.standard_normal(size) * 0.01).astype(np.float32)
             writer.add_tensor(f"{block}.attn_{name}.bias", bias)
-        add(f"{block}.attn_output.weight", _N_EMBD, _N_EMBD, 10 * embd)
+        add(f"{block}.attn_output.weight", _N_EMBD, _N_EMBD, embd)
         add(f"{block}.ffn_gate.weight", _N_FF, _N_EMBD, embd)
         add(f"{block}.ffn_up.weight", _N_FF, _N_EMBD, embd)
-        add(f"{block}.ffn_down.weight", _N_EMBD, _N_FF, 10 * ff)
+        add(f"{block}.ffn_down.weight", _N_EMBD, _N_FF, _GAIN * ff)
 
 
 def _drawn(

@@ -38,12 +38,13 @@ def start_ratio() -> float:
     return percentile(ours, 0.5) / percentile(bare, 0.5)
 
 
-def lag_ms_p99(settings: str, texts: Sequence[str]) -> float:
-    """How long the answer to something trivial takes while the model reads and writes."""
+def lags_ms_p99(settings: str, texts: Sequence[str]) -> tuple[float, float]:
+    """How long something trivial takes while the model reads and writes, and while it does not."""
     lags_ms: list[float] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         server = LanguageServer(Path(home), settings)
         try:
+            idle_ms = server.lags_ms(_PING_EVERY_S, _N_PINGS)
             for number in range(_N_PLACES):
                 if len(lags_ms) >= _N_PINGS:
                     break
@@ -51,7 +52,9 @@ def lag_ms_p99(settings: str, texts: Sequence[str]) -> float:
                 place = len(text) * (number + 1) // (_N_PLACES + 1)
                 path = str(Path(home) / f"{number}.py")
                 server.open(path, text[:place])
-                lags_ms += server.lags_ms(path, text[:place], _PING_EVERY_S, _N_PINGS)
+                lags_ms += server.lags_while_answering_ms(
+                    path, text[:place], _PING_EVERY_S, _N_PINGS
+                )
         finally:
             server.close()
-    return percentile(lags_ms, 0.99)
+    return percentile(lags_ms, 0.99), percentile(idle_ms, 0.99)

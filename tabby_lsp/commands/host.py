@@ -20,13 +20,16 @@ from tabby_lsp.host import life, processes
 from tabby_lsp.host.asking import report_of, stopped
 from tabby_lsp.host.packing import packed
 from tabby_lsp.host.place import log_path, place
+from tabby_lsp.models import lock
 
 if TYPE_CHECKING:
     from tabby_lsp.config import Settings
     from tabby_lsp.host.model import HostedModel
+    from tabby_lsp.host.place import Place
     from tabby_lsp.host.shelf import Loadable
 
 _END_S = 5.0
+_LOOK_AGAIN_S = 0.02
 
 
 def run(settings: Settings) -> int:
@@ -68,18 +71,25 @@ def status(*, as_json: bool) -> int:
 
 def stop() -> int:
     """End the host; windows that need one start the next."""
-    pid = asyncio.run(stopped(place()))
+    where = place()
+    pid = asyncio.run(stopped(where))
     if pid is None:
         sys.stdout.write("no engine host runs\n")
         return 0
     deadline_s = time.monotonic() + _END_S
-    while processes.is_there(pid):
+    while not _has_ended(where):
         if time.monotonic() > deadline_s:
             processes.end(pid)
             break
-        time.sleep(0.02)
+        time.sleep(_LOOK_AGAIN_S)
     sys.stdout.write(f"the engine host {pid} has ended\n")
     return 0
+
+
+def _has_ended(where: Place) -> bool:
+    """A host holds its lock as long as it lives, on every system."""
+    with lock.tried(where.lock) as mine:
+        return mine is not None
 
 
 def _nothing() -> None:

@@ -24,6 +24,7 @@ from tabby_lsp.domain import (
     Engine,
     GenerationRequest,
     Reason,
+    Sampling,
     Segments,
     Snippet,
     Timings,
@@ -54,6 +55,7 @@ class Question:
     is_ahead: bool = False  # asked by nobody yet
     n_candidates: int = 1  # how many answers there should be to choose from
     takes_unlikely: bool = False  # although nobody may have asked
+    sampling: Sampling = field(default_factory=Sampling)
 
     @property
     def place(self) -> Place:
@@ -137,6 +139,7 @@ async def ask_model(
         document=question.uri,
         n_candidates=question.n_candidates,
         is_ahead=question.is_ahead,
+        sampling=question.sampling,
     )
     takes_all = not question.automatic or question.takes_unlikely
     least_percent = 0 if takes_all else limits.least_percent

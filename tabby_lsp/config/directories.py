@@ -52,8 +52,8 @@ def temporary_dirs() -> list[Path]:
 
 def host_environment() -> dict[str, str]:
     """What the engine host is started with: all that this process was."""
-    # A failed assertion of ggml would start gdb for a backtrace.
-    return {**os.environ, "GGML_NO_BACKTRACE": "1"}
+    # A failed assertion of ggml would start gdb for a backtrace, and numpy a thread for each core.
+    return {"OPENBLAS_NUM_THREADS": "1", **os.environ, "GGML_NO_BACKTRACE": "1"}
 
 
 def ollama_dirs() -> list[Path]:

@@ -222,6 +222,11 @@ class ChatSettings:
 class LocalSettings:
     """How the built-in engine runs a model, for all your windows alike."""
 
+    device: Literal["auto", "cpu"] = setting(
+        "auto",
+        "Where models run: on a graphics card where llama.cpp was built for the one that is there, "
+        "or on the processor in any case.",
+    )
     n_ctx: int = setting(
         0,
         "How much the model holds in mind.",

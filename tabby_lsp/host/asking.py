@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from tabby_lsp.host import processes
-from tabby_lsp.host.conversation import Hung, connect
+from tabby_lsp.host.conversation import HostGone, Hung, connect
 from tabby_lsp.host.model import HostReport
 from tabby_lsp.host.packing import unpacked
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 async def report_of(where: Place) -> HostReport | None:
-    """What the host says of itself; None where there is none, or where it hangs."""
+    """What the host says of itself; None where there is none, or where it hangs or leaves."""
     try:
         reply = await _asked(where, "status")
-    except Hung:
+    except (Hung, HostGone):
         return None
     return unpacked(HostReport, reply["status"]) if reply else None
 
@@ -32,6 +32,8 @@ async def stopped(where: Place) -> int | None:
         if hung.pid is not None:
             processes.end(hung.pid)
         return hung.pid
+    except HostGone:
+        return None  # It was leaving already.
     return int(reply["pid"]) if reply else None
 
 

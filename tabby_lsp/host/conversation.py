@@ -88,7 +88,7 @@ class Conversation:
             while True:
                 reply = await answers.get()
                 has_ended = reply is None or "end" in reply or "error" in reply
-                if reply is None:
+                if reply is None or (self.was_parting and "error" in reply):
                     raise HostGone("The engine host has ended while it answered.")
                 if "error" in reply:
                     raise _error(reply["error"])
@@ -168,10 +168,10 @@ async def connect(place: Place) -> Conversation | None:
         async with asyncio.timeout(_OPENING_S):
             reader, writer, token = await _opened(place)
     except TimeoutError:
-        raise Hung(_pid_of_holder(place)) from None
+        raise Hung(pid_of_holder(place)) from None
     except (OSError, ValueError, KeyError):
         return None
-    pid = _pid_of_peer(writer) or _pid_of_holder(place)
+    pid = _pid_of_peer(writer) or pid_of_holder(place)
     answering = asyncio.ensure_future(read_frame(reader))
     try:
         write_frame(writer, {"wire": WIRE, "version": __version__, "token": token})
@@ -211,7 +211,8 @@ def _pid_of_peer(writer: asyncio.StreamWriter) -> int | None:
     return pid or None
 
 
-def _pid_of_holder(place: Place) -> int | None:
+def pid_of_holder(place: Place) -> int | None:
+    """The process that holds the lock, as far as it has said so."""
     try:
         return processes.pid_in(place.lock.read_text("utf-8").strip())
     except OSError:

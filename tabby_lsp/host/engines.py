@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # After a host could not even be started.
 _PAUSE_S = 2.0
+# How soon one that leaves has gone.
+_LEAVING_S = 0.05
 
 _numbers = itertools.count(1)  # of the models of this process
 
@@ -146,6 +148,14 @@ class HostedEngine:
         if self._state == "unloaded":
             self._state, self._message = "loading", f"loading {self._model.name}"
         await asyncio.sleep(pause_s)
+        # A host that leaves just now is none: the next one is asked.
+        while not await self._is_loaded(await self._join()):  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(_LEAVING_S)
+        if self._state != "away":
+            self._message = ""
+        self._state = "ready"
+
+    async def _join(self) -> Conversation:
         try:
             conversation = await self._link.conversation()
         except EngineError as error:
@@ -156,22 +166,26 @@ class HostedEngine:
         self._conversation = conversation
         conversation.listeners.append(self._host_ended)
         conversation.totals[self._number] = self._take_totals
+        return conversation
+
+    async def _is_loaded(self, conversation: Conversation) -> bool:
+        """Have the host load the model; False where the host leaves instead."""
+        question = {"do": "load", "model": self._number, "describe": packed(self._model)}
         self._n_asked += 1
         try:
-            question = {"do": "load", "model": self._number, "describe": packed(self._model)}
             async with aclosing(conversation.ask(question)) as replies:
                 async for _ in replies:
                     pass
         except HostGone:
+            if conversation.was_parting:
+                return False
             raise
         except EngineError as error:
             self._state, self._message = "failed", str(error)
             raise
         finally:
             self._n_asked -= 1
-        if self._state == "loading":
-            self._message = ""
-        self._state = "ready"
+        return True
 
     def _count(self, timings: Timings, before: Timings) -> None:
         """Add what is new since the piece before; each piece tells of the whole answer so far."""
@@ -194,8 +208,7 @@ class HostedEngine:
         if self._is_closed or conversation is None or self._state == "failed":
             return
         if conversation.was_parting:
-            self._state, self._message = "unloaded", ""
-            return
+            return  # The next question goes to the next host.
         said = deaths.HUNG if conversation.has_hung else self._link.last_words(conversation.pid)
         if self._n_asked:
             self._deaths.count()

@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 _BACKLOG = 128
 _LOOK_EVERY_S = 0.5
 _PARTING_S = 0.5
+# How long one that leaves may hold the lock.
+_LEAVING_S, _LOOK_AGAIN_S = 1.5, 0.05
 # Where memory runs out, the kernel takes the host rather than an editor.
 _OOM_SCORE = "500"
 
@@ -55,6 +57,16 @@ def live(
     `make` builds the engine of a model, and does not load it; `prepare` is called once before the
     first is loaded.
     """
+    deadline_s = time.monotonic() + _LEAVING_S
+    while not _lived(where, settings, Shelf(make, prepare)):
+        # Whoever holds the lock may be leaving.
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(_LOOK_AGAIN_S)
+    return True
+
+
+def _lived(where: Place, settings: HostSettings, shelf: Shelf) -> bool:
     with lock.tried(where.lock) as mine:
         if mine is None:
             return False
@@ -67,7 +79,7 @@ def live(
             sys.stderr.flush()
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
-        asyncio.run(_live(where, settings, Shelf(make, prepare)))
+        asyncio.run(_live(where, settings, shelf))
         return True
 
 
@@ -77,9 +89,10 @@ async def _live(where: Place, settings: HostSettings, shelf: Shelf) -> None:
     server = await _opened(where, door, token)
     is_ours = _identity(where.socket)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(number, door.closing.set)
+    with suppress(NotImplementedError):  # Windows
+        loop.add_signal_handler(signal.SIGTERM, door.closing.set)
+    # OpenBLAS sends it to its own process where it gets no thread, and there is no terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     await _until_time_to_leave(where, door, shelf, settings, is_ours)
     server.close()
     if _identity(where.socket) == is_ours:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tabby_lsp.config import host_environment
 from tabby_lsp.domain import EngineError
 from tabby_lsp.host import deaths, processes
-from tabby_lsp.host.conversation import Conversation, Hung, connect
+from tabby_lsp.host.conversation import Conversation, Hung, connect, pid_of_holder
 from tabby_lsp.host.place import log_path, place
 from tabby_lsp.models import lock
 
@@ -29,8 +29,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOK_AGAIN_S = 0.02
+# So often a host says that there is another, which nobody can reach.
+_MAX_REFUSED = 3
 # Python alone takes a second on a machine that is busy.
 _START_S = 30.0
+# Windows' word for a session of its own: no console, and no Ctrl-C of somebody else's.
+_DETACHED = 0
+if sys.platform == "win32":
+    _DETACHED = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
 # Of the log as it was left, so that the last words of the host before are still there.
 _MAX_LOG_BYTES = 262_144
 
@@ -69,24 +75,33 @@ class Link:
         return deaths.last_words(_end_of_log(), pid)
 
     async def _found_or_started(self, where: Place) -> Conversation:
+        n_refused = 0
         while True:
             if (found := await _found(where)) is not None:
                 return found
             with lock.tried(where.starting) as mine:
                 if mine is not None:
                     # Whoever held it before may have started one.
-                    found = await _found(where)
-                    return found or await self._started(where)
+                    found = await _found(where) or await self._started(where)
+                    if found is not None:
+                        return found
+                    n_refused += 1
+            if n_refused >= _MAX_REFUSED and (holder := pid_of_holder(where)) is not None:
+                logger.warning("the process %d holds the lock and does not listen: ended", holder)
+                processes.end(holder)
             await asyncio.sleep(_LOOK_AGAIN_S)
 
-    async def _started(self, where: Place) -> Conversation:
+    async def _started(self, where: Place) -> Conversation | None:
+        """A new host; None where another turned out to be there, such as one that leaves."""
         self._reap()
         self._process = process = _spawn(self._flags)
         deadline_s = asyncio.get_running_loop().time() + _START_S
         while asyncio.get_running_loop().time() < deadline_s:
             if (found := await _found(where)) is not None:
                 return found
-            if process.poll() is not None:
+            if process.poll() == 0:
+                return None
+            if process.returncode is not None:
                 break
             await asyncio.sleep(_LOOK_AGAIN_S)
         else:
@@ -122,9 +137,13 @@ def _spawn(flags: Sequence[str]) -> subprocess.Popen[bytes]:
             cwd=os.sep,
             env=host_environment(),
             start_new_session=True,
+            creationflags=_DETACHED,
         )
     except OSError as error:
-        raise EngineError(f"The engine host cannot be started: {error.strerror}.") from error
+        raise EngineError(
+            f"The engine host cannot be started: {error.strerror}. Where no second process may be "
+            "started, start `tabby-lsp --in-process`."
+        ) from error
     finally:
         if log is not None:
             log.close()

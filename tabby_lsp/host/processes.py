@@ -36,17 +36,6 @@ def stands_still(pid: int) -> bool | None:
     return fields[_STATE] in (b"T", b"t") if fields else None
 
 
-def is_there(pid: int) -> bool:
-    """Whether it has not ended yet; one that nobody has waited for has."""
-    if _PROC.joinpath("self").exists():
-        return _fields(pid)[_STATE : _STATE + 1] not in ([], [b"Z"])
-    try:
-        os.kill(pid, 0)  # never reached on Windows, where it would end the process
-    except OSError:
-        return False
-    return True
-
-
 def resident_bytes(pid: int) -> int | None:
     """Its memory; None where nobody says."""
     fields = _fields(pid)

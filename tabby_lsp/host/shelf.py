@@ -77,9 +77,7 @@ class Shelf:
     @asynccontextmanager
     async def using(self, model: HostedModel, window: int) -> AsyncIterator[Shelved]:
         """The model, loaded, which stays until this is left; raises EngineError."""
-        shelved = self._models.get(model)
-        if shelved is None:
-            shelved = self._models[model] = Shelved(model, self._make(model))
+        shelved = self._models.get(model) or await self._made(model)
         shelved.windows.add(window)
         shelved.n_users += 1
         try:
@@ -114,6 +112,14 @@ class Shelf:
         for each in list(self._models.values()):
             await self._drop(each)
 
+    async def _made(self, model: HostedModel) -> Shelved:
+        async with self._loading:
+            if model not in self._models:
+                # The header of a large vocabulary takes a moment to read.
+                engine = await asyncio.to_thread(self._make, model)
+                self._models[model] = Shelved(model, engine)
+            return self._models[model]
+
     async def _load(self, shelved: Shelved) -> None:
         async with self._loading:
             if shelved.engine.status.state == "ready":
@@ -128,7 +134,7 @@ class Shelf:
                 if not await self._make_room():
                     self._models.pop(shelved.model, None)
                     raise
-                shelved.engine = self._make(shelved.model)
+                shelved.engine = await asyncio.to_thread(self._make, shelved.model)
                 await shelved.engine.load()
             except BaseException:
                 # The next who asks tries again: the file may have been replaced.

@@ -223,6 +223,20 @@ def test_a_host_whose_socket_is_gone_leaves(home: Path) -> None:
         assert messages(client) == []
 
 
+def test_a_host_that_hangs_and_cannot_be_reached_makes_way(home: Path) -> None:
+    with start(home) as client:
+        opened(client, home)
+        report = status(home)
+        assert report is not None
+    os.kill(report["pid"], signal.SIGSTOP)
+    Path(report["socket"]).unlink()
+    with start(home) as client:
+        client.initialize(initialize_params(VSCODE, root=home))
+        client.open("untitled:a", SOURCE)
+        complete_until_shown(client, "untitled:a")
+    assert not is_alive(report["pid"])
+
+
 def test_stop_ends_it_and_says_so(home: Path) -> None:
     assert "no engine host" in command(home, "stop").stdout
     with start(home) as client:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tabby_lsp.domain import ChatMessage, EngineError, EngineStatus, Piece
+from tabby_lsp.domain import ChatMessage, EngineError, EngineStatus, Piece, Unusable
 from tests.engines.asking import (
     QUESTION,
     chat_answer,
@@ -140,7 +140,6 @@ def check(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (400, ["does not take the request (400", "a new conversation", "`n_ctx`"]),
         (401, ["(401", "key is not the right one", "api_key_env"]),
         (404, ["does not have that (404", "correct `"]),
         (429, ["(429", "more often than it allows"]),
@@ -155,6 +154,28 @@ def test_a_status_is_a_sentence(kind: str, status: int, words: list[str]) -> Non
         page("<html>", status),
     ):
         check(kind, always(body), *words)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_request_that_is_refused_leaves_the_server_to_others(kind: str, status: int) -> None:
+    """Such as one with a grammar that the server does not know: it is that request's fault."""
+
+    def answer(asked: Asked) -> Iterable[bytes]:
+        if "again" in json.dumps(asked.body):
+            return streamed(kind, [*says(kind, "It adds."), ended(kind)])
+        return reply({"error": {"message": "because"}}, status)
+
+    async def work(engine: RemoteChatEngine) -> str:
+        with pytest.raises(Unusable) as error:
+            await chat_pieces(engine, chat_request())
+        for word in (f"does not take the request ({status}: because)", "`n_ctx`"):
+            assert word in str(error.value)
+        assert (engine.status.state, engine.status.message) == ("ready", "")
+        return text_of(await chat_pieces(engine, chat_request((ChatMessage("user", "again"),))))
+
+    with ScriptedServer(greeted(answer)) as server:
+        assert chat_run(work, kind=kind, url=server.url) == "It adds."
 
 
 def test_a_model_that_the_server_does_not_have_is_named() -> None:

@@ -159,7 +159,8 @@ def test_a_crowd_is_answered_and_forgotten_and_an_editor_goes_before_it(alone: S
     assert (crowd.n_answered, crowd.n_left) == (N_CLIENTS / 2, N_CLIENTS / 2)
     assert set(crowd.statuses) == {200, 429}
     assert n_completions > 0
-    while any(metric(alone, f"tabby_{role}_requests_running") for role in ROLES):
+    states = ("running", "waiting")
+    while any(metric(alone, f"tabby_{role}_requests_{each}") for role in ROLES for each in states):
         pass
     # Those who left had asked for 400,000.
     n_tokens_after = n_tokens(alone)

@@ -283,7 +283,7 @@ def counted(served: Served, name: str) -> int:
 
 def check_it_stopped(served: Served, n_before: int) -> None:
     """Nobody is answered any more, and far less was written than was asked for."""
-    while counted(served, "tabby_chat_requests_running"):
+    while any(counted(served, f"tabby_chat_requests_{each}") for each in ("running", "waiting")):
         pass
     n_after = counted(served, "tabby_chat_tokens_generated_total")
     assert n_after - n_before < ENDLESS["max_tokens"] / 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +82,23 @@ def chat_model_of(server: Served) -> dict[str, Any]:
 def test_what_is_loaded_is_shown(page: Tab) -> None:
     assert "starter" in page.text("#model-list")
     assert "nonsense-chat" in page.text("#model-list")
+    assert "idle" in page.text("#model-list")
+
+
+def test_what_runs_and_what_waits_is_shown(page: Tab, server: Served) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "def"}], "max_tokens": 30_000})
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with ExitStack() as others:
+        for _ in range(3):
+            other = others.enter_context(socket.create_connection(address))
+            other.sendall(f"{head}{body}".encode())
+        page.wait_text("#model-list", "1 running, 2 waiting")
+        page.wait_text("#connection", "Busy: 3 requests")
+    page.wait_text("#connection", "Ready")
     assert "idle" in page.text("#model-list")
 
 

@@ -159,7 +159,7 @@ def test_work_that_is_cancelled_frees_the_model(model: Path) -> None:
             task.cancel()
             async with asyncio.timeout(100):
                 again.append(await embedder.embed(["a = 1"]))
-        assert embedder.n_waiting == 0
+        assert embedder.status.n_waiting == 0
         return [[first], *again]
 
     first, *again = run(model, work)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tabby_lsp.domain import Sampling
+from tabby_lsp.engines.llama import library
 from tabby_lsp.engines.llama.binding import Context, Model
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.layout import render
@@ -18,6 +20,8 @@ from tabby_lsp.models.gguf import read_header
 from tests.model.starter import PATH, SOURCE, answer, pieces_of, request, run
 
 if TYPE_CHECKING:
+    import pytest
+
     from tabby_lsp.domain import Timings
     from tabby_lsp.engines.llama.engine import LlamaEngine
 
@@ -160,6 +164,27 @@ def test_what_is_made_ahead_ends_when_somebody_asks_and_what_it_has_read_is_kept
     ends = run(work)
     assert all(text for text, _ in ends)
     assert sum(n_finished for _, n_finished in ends) == 0
+
+
+def test_on_the_processor_no_graphics_card_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by a library that was built for one; this is what tells llama.cpp so."""
+    api = library.opened()
+    load, asked = api.llama_model_load_from_file, []
+
+    def noting(path: bytes, parameters: Any) -> Any:
+        devices = parameters.devices
+        first = ctypes.c_void_p.from_address(devices).value if devices else "all"
+        asked.append((parameters.n_gpu_layers, first))
+        return load(path, parameters)
+
+    monkeypatch.setattr(api, "llama_model_load_from_file", noting)
+    monkeypatch.setattr(api, "llama_supports_gpu_offload", lambda: True)
+    for is_on_processor in (False, True):
+        model = Model(PATH, is_on_processor=is_on_processor)
+        assert model.uses_graphics is not is_on_processor
+        model.close()
+
+    assert asked == [(-1, "all"), (0, None)]
 
 
 def test_control_tokens_in_a_text_are_text() -> None:

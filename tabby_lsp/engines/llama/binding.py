@@ -47,15 +47,23 @@ class AbortFlag:
 class Model:
     """Weights and vocabulary; lives until `close`."""
 
-    def __init__(self, path: Path) -> None:
-        """Load the weights. Raises EngineError with llama.cpp's own last words when it cannot."""
+    def __init__(self, path: Path, *, is_on_processor: bool = False) -> None:
+        """Load the weights, on the graphics card where there is one and nobody says otherwise.
+
+        Raises EngineError with llama.cpp's own last words when it cannot.
+        """
         self._api = library.opened()
-        parameters = self._api.llama_model_default_params()
         avoided = library.avoided()
+        may_use_graphics = not is_on_processor and "graphics" not in avoided
+        self.uses_graphics: bool = may_use_graphics and self._api.llama_supports_gpu_offload()
+        parameters = self._api.llama_model_default_params()
         is_safe = library.extra_buffers_are_safe(self._api)
         parameters.use_extra_bufts = is_safe and "repacking" not in avoided
-        if "graphics" in avoided:
+        nowhere = (ctypes.c_void_p * 1)()  # a list of devices that is at its end
+        if not self.uses_graphics:
             parameters.n_gpu_layers = 0
+            # Else large batches would still be computed there.
+            parameters.devices = ctypes.addressof(nowhere)
         self.handle = self._api.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.handle:
             raise EngineError(f"llama.cpp cannot load {path}: {_last_words()}")
@@ -151,7 +159,7 @@ class Context:
         parameters.n_batch = n_ctx
         parameters.n_ubatch = n_ubatch
         parameters.n_threads = parameters.n_threads_batch = n_threads
-        if not self._api.llama_supports_gpu_offload():
+        if not model.uses_graphics:
             # On a processor it is no faster, and what it computes depends on how the prompt was
             # cut: logits move by 0.13 instead of 0.001 (docs/log.md, 2026-11-21).
             parameters.flash_attn_type = self._api.LLAMA_FLASH_ATTN_TYPE_DISABLED

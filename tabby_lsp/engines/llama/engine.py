@@ -39,11 +39,6 @@ class LlamaEngine:
     def status(self) -> EngineStatus:
         return self._resident.status(self._fim.languages)
 
-    @property
-    def n_waiting(self) -> int:
-        """How many requests wait for the one that is answered."""
-        return self._resident.n_waiting
-
     async def load(self) -> None:
         await self._resident.load()
 
@@ -64,10 +59,9 @@ class LlamaEngine:
 
     async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         def work(loaded: Loaded, job: Job[Piece]) -> Iterator[Piece]:
-            def let_pass() -> None:
-                self._resident.let_pass(job)
-
-            read = aside(loaded.context, let_pass, lambda: job.is_cancelled)
+            read = aside(
+                loaded.context, lambda: self._resident.let_pass(job), lambda: job.is_cancelled
+            )
             return continue_text(loaded, request, read)
 
         await self.load()

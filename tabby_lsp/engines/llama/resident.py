@@ -76,12 +76,9 @@ class Resident:
             message=self._message,
             n_evaluated_total=loaded.n_evaluated_total if loaded else 0,
             n_generated_total=loaded.n_generated_total if loaded else 0,
+            n_waiting=self._worker.n_waiting,
+            n_ctx=loaded.context.n_ctx if loaded else 0,
         )
-
-    @property
-    def n_waiting(self) -> int:
-        """How many requests wait for the one that is answered."""
-        return self._worker.n_waiting
 
     async def load(self, prepare: Callable[[Loaded], None] = lambda _: None) -> None:
         """Load the model once; `prepare` is run on its thread before it is ready."""
@@ -107,8 +104,8 @@ class Resident:
         """What `work` yields on the model's thread; closing the generator stops the work.
 
         `goes_first`: before all that wait and do not; `gives_way`: after all, and no longer than
-        until another comes. `stands_aside`: lets those that go first pass at any moment, and
-        therefore reads by `answering.aside`, which calls `let_pass`.
+        until another comes. `stands_aside`: is interrupted for those that go first, and then has
+        to `let_pass`.
         """
         submitted_s = time.perf_counter()
 
@@ -131,7 +128,7 @@ class Resident:
             self._worker.cancel(job)
 
     def let_pass(self, job: Job[Piece]) -> None:
-        """Run all that go first before this one goes on, which stands aside; on the thread."""
+        """Run what goes first in the middle of a stream that stands aside; on the thread."""
         self._worker.let_pass(job)
 
     async def call(self, work: Callable[[Loaded, Job[Result]], Result]) -> Result:
@@ -201,7 +198,7 @@ class Resident:
     def _open(self, prepare: Callable[[Loaded], None]) -> None:
         n_ctx = n_ctx_for(self.header, self._settings.n_ctx)
         check_fits(self.header, n_ctx, self._settings.n_ubatch)
-        model = Model(self.header.path)
+        model = Model(self.header.path, is_on_processor=self._settings.device == "cpu")
         n_threads = self._settings.n_threads or _default_n_threads()
         context = self._context_of(model, n_ctx, self._settings.n_ubatch, n_threads)
         tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize

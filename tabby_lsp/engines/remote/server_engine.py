@@ -18,7 +18,9 @@ from tabby_lsp.domain import (
     EngineState,
     EngineStatus,
     GenerationRequest,
+    Sampling,
     Timings,
+    Unusable,
 )
 from tabby_lsp.engines.remote import faults
 from tabby_lsp.engines.remote.deadline import Deadline
@@ -131,6 +133,9 @@ class ServerEngine(Generic[Request]):
                     if said.text or said.reasoning:
                         deadline.piece_came()
         except Fault as fault:
+            if fault.kind == "refused" and _may_be_at_fault(request):
+                self._is_back()
+                raise Unusable(str(fault)) from fault
             raise self._went_away(fault) from fault
 
     def _count(self, timings: Timings, before: Timings) -> None:
@@ -157,3 +162,11 @@ class ServerEngine(Generic[Request]):
         self._paused_until_s = asyncio.get_running_loop().time() + pause_s
         self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         return EngineError(self._message)
+
+
+def _may_be_at_fault(request: GenerationRequest | ChatRequest) -> bool:
+    """Whether a refusal is about this request, and others may be answered.
+
+    Of a completion whose prompt and sampling are ours it is not: all the others are like it.
+    """
+    return isinstance(request, ChatRequest) or request.sampling != Sampling()
