@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tabby_lsp.completion.confidence import Confidence
     from tabby_lsp.domain import Engine
 
-N_PLACES = 400
+N_PLACES = 200
 PERCENTS = (1, 2, 3, 5, 8, 10, 15, 20, 30)
 
 _MIN_LINE_CHARS = 8
