@@ -186,11 +186,13 @@ def test_a_chat_that_was_interrupted_says_the_same(model: Path) -> None:
         text = "".join(piece.text for piece in await pieces_of(chat, wanted))
         await pieces_of(chat, asked("something else"))
         talking = asyncio.ensure_future(pieces_of(chat, wanted))
+        pause_s = 0.05
         while not talking.done():
             with precedence.first():
                 await asyncio.sleep(0)
-            # Long enough for some of what was interrupted to be finished.
-            await asyncio.sleep(0.05)
+            # At some time long enough for what was interrupted to be finished, on a busy machine.
+            await asyncio.sleep(pause_s)
+            pause_s *= 1.1
         return text, "".join(piece.text for piece in talking.result())
 
     precedence = Precedence()

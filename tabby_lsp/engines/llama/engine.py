@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.desk import Desk
 from tabby_lsp.engines.llama.generation import continue_text, generate
 from tabby_lsp.engines.llama.resident import Resident
 
@@ -30,6 +31,7 @@ class LlamaEngine:
         self, name: str, header: Header, fim: Fim, settings: LocalSettings, precedence: Precedence
     ) -> None:
         self._fim = fim
+        self._desk: Desk | None = None
         self._resident = Resident(name, header, settings)
         self._precedence = precedence
 
@@ -43,11 +45,12 @@ class LlamaEngine:
         return self._resident.n_waiting
 
     async def load(self) -> None:
-        await self._resident.load()
+        await self._resident.load(self._prepare)
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
         def work(loaded: Loaded) -> Iterator[Piece]:
-            return generate(loaded, self._fim, request)
+            assert self._desk is not None, "it is there when the model is loaded"
+            return generate(loaded, self._fim, self._desk, request)
 
         answer = self._ahead(work) if request.is_ahead else self._answer(work, goes_first=True)
         async with aclosing(answer) as pieces:
@@ -72,6 +75,9 @@ class LlamaEngine:
 
     async def close(self) -> None:
         await self._resident.close()
+
+    def _prepare(self, loaded: Loaded) -> None:
+        self._desk = Desk(self._fim, loaded.tokenize)
 
     async def _answer(
         self, work: Callable[[Loaded], Iterator[Piece]], *, goes_first: bool = False
