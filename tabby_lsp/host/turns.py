@@ -76,7 +76,7 @@ class Turns:
     def _supersede(self, newer: Turn) -> None:
         """Of those of one document that still wait, the oldest gives up its place.
 
-        A window stops those that it does not want any more by itself; this is for one that does not.
+        A window stops those that it has no more use for; this is for one that does not.
         """
         same = (newer.window, newer.document, newer.is_ahead)
         older = [
