@@ -50,10 +50,7 @@ def make(folder: Path, minutes: float, start: Path | None) -> Path:
 
     ends_s = time.monotonic() + 60 * minutes
     shape = read_gguf(start).shape if start else shape_for(minutes, pace())
-    n_packages = max(_MIN_PACKAGES, int(minutes * _PACKAGES_PER_MINUTE))
-    _say(f"corpus: up to {n_packages} packages")
-    corpus.build(folder, n_packages)
-    files = corpus.read(folder / "train.jsonl.xz")
+    files = corpus_for(folder, minutes)
     pieces = tokenizer.read_gguf(start) if start else vocabulary(files, shape.n_vocab)
     shape = replace(shape, n_vocab=pieces.get_vocab_size())
     _say(f"samples: {len(files)} files, a vocabulary of {shape.n_vocab} pieces")
@@ -80,6 +77,18 @@ def make(folder: Path, minutes: float, start: Path | None) -> Path:
     path = folder / "model.gguf"
     write_gguf(model, pieces, path, f"tabby-lsp model of {minutes:g} minutes (python)")
     return path
+
+
+def corpus_for(folder: Path, minutes: float) -> list[corpus.File]:
+    """The text that is in the folder, as it came from another machine; else a new one."""
+    text = folder / "train.jsonl.xz"
+    if text.exists():
+        _say(f"corpus: the one in {folder}; remove {text} for a new one")
+    else:
+        n_packages = max(_MIN_PACKAGES, int(minutes * _PACKAGES_PER_MINUTE))
+        _say(f"corpus: up to {n_packages} packages")
+        corpus.build(folder, n_packages)
+    return corpus.read(text)
 
 
 def shape_for(minutes: float, pace: float) -> Shape:
