@@ -82,6 +82,10 @@ class Segments:
     repository: str = ""  # the workspace folder's name
     language: str = ""  # LSP language id
     snippets: tuple[Snippet, ...] = ()  # what changes most slowly stands first
+    # Whether what stands right of the cursor on its line only closes what is open: an engine may
+    # leave it out, so that it need not read everything again when an editor puts it there, and the
+    # answer may then say it too.
+    rest_closes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

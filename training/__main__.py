@@ -58,7 +58,7 @@ def _samples(arguments: argparse.Namespace) -> object:
 
     pieces = tokenizer.read_gguf(arguments.start)
     recipe.write_held_out(arguments.folder, pieces)
-    sampler = samples.Sampler(corpus.read(arguments.folder / "train.jsonl.gz"), pieces)
+    sampler = samples.Sampler(corpus.read(arguments.folder / "train.jsonl.xz"), pieces)
     samples.write_shards(sampler, arguments.folder / "shards", range(*arguments.shards), seed=0)
     return arguments.folder / "shards"
 

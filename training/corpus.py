@@ -9,9 +9,9 @@ to a held-out file is in the training text.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
+import lzma
 import re
 import subprocess
 import sys
@@ -155,7 +155,7 @@ def without_copies(files: list[File], held_out: list[File]) -> list[File]:
 
 
 def build(folder: Path, max_packages: int | None = None) -> Mapping[str, int]:
-    """Write `train.jsonl.gz` and `held-out.jsonl.gz`; how many files each has."""
+    """Write `train.jsonl.xz` and `held-out.jsonl.xz`; how many files each has."""
     train, held_out = packages("train")[:max_packages], packages("held-out")
     wheels = folder / "wheels"
     fetch([*train, *held_out], wheels)
@@ -166,8 +166,8 @@ def build(folder: Path, max_packages: int | None = None) -> Mapping[str, int]:
     for each in train:
         files += thin_out(list(read_wheel(wheels / each.wheel, each.name)))
     files = without_copies(files, apart)
-    write(files, folder / "train.jsonl.gz")
-    write(apart, folder / "held-out.jsonl.gz")
+    write(files, folder / "train.jsonl.xz")
+    write(apart, folder / "held-out.jsonl.xz")
     return {"train": len(files), "held-out": len(apart)}
 
 
@@ -178,7 +178,7 @@ def _read(package: Package, wheels: Path) -> list[File]:
 def write(files: Iterable[File], path: Path) -> None:
     """One file a line, as JSON, compressed."""
     part = path.with_name(path.name + ".part")
-    with gzip.open(part, "wt", compresslevel=3, encoding="utf-8") as stream:
+    with lzma.open(part, "wt", preset=1, encoding="utf-8") as stream:
         for file in files:
             stream.write(json.dumps([file.package, file.path, file.text]) + "\n")
     part.replace(path)
@@ -186,5 +186,5 @@ def write(files: Iterable[File], path: Path) -> None:
 
 def read(path: Path) -> list[File]:
     """What `write` wrote."""
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
+    with lzma.open(path, "rt", encoding="utf-8") as stream:
         return [File(*json.loads(line)) for line in stream]

@@ -37,8 +37,9 @@ _VOCABULARY_CHARS = 20_000_000
 _TOKENS_PER_SAMPLE = 700
 _SAMPLES_SHARE = 0.15  # of the time
 _SAVED_S = 20.0  # for the export
-# A short run needs steps more than it needs quiet ones.
-_N_STEPS, _MIN_STEP, _MAX_STEP = 600, 4_096, 16_384
+# A short run needs steps more than it needs quiet ones; and a machine that does something else,
+# too, does a quarter of them.
+_N_STEPS, _MIN_STEP, _MAX_STEP = 2_400, 4_096, 16_384
 _N_HELD_OUT = 90
 
 
@@ -49,10 +50,7 @@ def make(folder: Path, minutes: float, start: Path | None) -> Path:
 
     ends_s = time.monotonic() + 60 * minutes
     shape = read_gguf(start).shape if start else shape_for(minutes, pace())
-    n_packages = max(_MIN_PACKAGES, int(minutes * _PACKAGES_PER_MINUTE))
-    _say(f"corpus: up to {n_packages} packages")
-    corpus.build(folder, n_packages)
-    files = corpus.read(folder / "train.jsonl.gz")
+    files = corpus_for(folder, minutes)
     pieces = tokenizer.read_gguf(start) if start else vocabulary(files, shape.n_vocab)
     shape = replace(shape, n_vocab=pieces.get_vocab_size())
     _say(f"samples: {len(files)} files, a vocabulary of {shape.n_vocab} pieces")
@@ -81,6 +79,18 @@ def make(folder: Path, minutes: float, start: Path | None) -> Path:
     return path
 
 
+def corpus_for(folder: Path, minutes: float) -> list[corpus.File]:
+    """The text that is in the folder, as it came from another machine; else a new one."""
+    text = folder / "train.jsonl.xz"
+    if text.exists():
+        _say(f"corpus: the one in {folder}; remove {text} for a new one")
+    else:
+        n_packages = max(_MIN_PACKAGES, int(minutes * _PACKAGES_PER_MINUTE))
+        _say(f"corpus: up to {n_packages} packages")
+        corpus.build(folder, n_packages)
+    return corpus.read(text)
+
+
 def shape_for(minutes: float, pace: float) -> Shape:
     """The largest that sees `_TOKENS_PER_PARAMETER` tokens a parameter, else the smallest."""
     n_steps = pace * 60 * minutes
@@ -104,7 +114,7 @@ def vocabulary(files: list[corpus.File], n_pieces: int) -> Tokenizer:
 def write_held_out(folder: Path, pieces: Tokenizer) -> None:
     """The samples that training is measured on."""
     (folder / "shards").mkdir(exist_ok=True)
-    sampler = samples.Sampler(corpus.read(folder / "held-out.jsonl.gz"), pieces)
+    sampler = samples.Sampler(corpus.read(folder / "held-out.jsonl.xz"), pieces)
     samples.write(samples.take(sampler, _N_HELD_OUT, 0), samples.held_out(folder / "shards"))
 
 

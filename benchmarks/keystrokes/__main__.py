@@ -56,43 +56,35 @@ def main() -> None:
 
 
 def _bench(files: Sequence[tuple[str, str]], options: argparse.Namespace) -> None:
-    now = datetime.now(UTC)
-    results: dict[str, Any] = {
-        "date": now.isoformat(timespec="seconds"),
-        "machine": f"{machine.description()}, {machine.load()}",
-        "n_threads": options.threads,
-        "seed": options.seed,
-        "models": {},
-    }
-    print(results["machine"])
+    here = f"{machine.description()}, {machine.load()}"
+    print(here)
     ratio = start_ratio()
-    block = [
-        f"{now:%Y-%m-%d}, {results['machine']}; threads for each program's model:"
-        f" {options.threads}."
-    ]
     for name in options.models:
         try:
             model = subject(name, OUT)
         except SystemExit as failed:
             print(f"\n{failed}\nLEFT OUT: {name}, for its vocabulary cannot be fetched")
             continue
+        now = datetime.now(UTC)
         trace = _trace(model, files, options)
         figures, goals = _measure(model, trace, files, ratio, options)
-        results["models"][name] = {
+        results = {
+            "date": now.isoformat(timespec="seconds"),
+            "machine": here,
+            "n_threads": options.threads,
+            "seed": trace.seed,
             "n_keystrokes": trace.n_keystrokes,
             "figures": {who: own.as_json() for who, own in figures.items()},
             "goals": [{**asdict(goal), "is_met": goal.is_met} for goal in goals],
         }
-        (OUT / "last.json").write_text(json.dumps(_without_nan(results), indent=1), "utf-8")
+        (OUT / f"{name}.json").write_text(json.dumps(_without_nan(results), indent=1), "utf-8")
         title = f"From key to ghost text, {name}: median, and 95th percentile"
         picture = plot.svg(title, figures)
         (OUT / f"{name}.svg").write_text(picture, "utf-8")
-        block += ["", f"**{name}**, {trace.n_keystrokes} keys", "", *readme.rows(figures)]
         if options.write_readme:
             (readme.PICTURES / f"keystrokes-{name}.svg").write_text(picture, "utf-8")
-            block += ["", f"![{title}](docs/images/keystrokes-{name}.svg)"]
-    if options.write_readme:
-        readme.write("\n".join(block))
+            when = f"{now:%Y-%m-%d}, {here}, threads for each program's model: {options.threads}"
+            readme.write(name, [f"**{name}**, {when}", "", *readme.rows(figures)], title)
     print(f"Figures, traces and pictures: {OUT}")
 
 

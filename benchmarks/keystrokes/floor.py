@@ -40,7 +40,10 @@ class Raw:
         self._api.llama_model_free(self._model)
 
     def answer_ms(self, n_held: int, n_evaluated: int, n_generated: int) -> float:
-        """An answer of so many tokens to a prompt of which so many were held, the rest read."""
+        """An answer of so many tokens to a prompt of which so many were held, the rest read.
+
+        Nothing is read where what comes behind the prompt is held too.
+        """
         self._hold(n_held)
         started_s = time.perf_counter()
         self._decode(n_evaluated)
@@ -68,6 +71,8 @@ class Raw:
             self._decode(n_tokens - self._n_held)
 
     def _decode(self, n_tokens: int) -> None:
+        if n_tokens == 0:
+            return
         tokens = (ctypes.c_int32 * n_tokens)(*[_ANY_TOKEN] * n_tokens)
         status = self._api.llama_decode(
             self._context, self._api.llama_batch_get_one(tokens, n_tokens)

@@ -1,4 +1,4 @@
-"""Writes the last run's figures into README.md, between two marks. Pure but for `write`."""
+"""Writes a model's last figures into README.md, between its marks. Pure but for `write`."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ from typing import TYPE_CHECKING
 from benchmarks.keystrokes.figures import TYPED_ALONG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.keystrokes.figures import Figures, OfKind
 
 ROOT = Path(__file__).resolve().parents[2]
 README, PICTURES = ROOT / "README.md", ROOT / "docs" / "images"
-BEGIN = "<!-- Written by `python -m benchmarks.keystrokes --write-readme`: run that. -->"
-END = "<!-- Until here. -->"
 
 
-def write(block: str) -> None:
-    """Put a block in the place of the last one; raises ValueError where README has no marks."""
-    README.write_text(replaced(README.read_text("utf-8"), block), "utf-8")
+def write(name: str, lines: Sequence[str], title: str) -> None:
+    """Put a model's table and picture in the place of the last ones; raises ValueError."""
+    picture = f"![{title}](docs/images/keystrokes-{name}.svg)"
+    page = replaced(README.read_text("utf-8"), name, "\n".join([*lines, "", picture]))
+    README.write_text(page, "utf-8")
 
 
-def replaced(page: str, block: str) -> str:
-    """A page with this block between the marks."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def marks(name: str) -> tuple[str, str]:
+    """What stands before and behind what is written of a model."""
+    command = f"python -m benchmarks.keystrokes --models {name} --write-readme"
+    return f"<!-- Written by `{command}`: run that. -->", f"<!-- Until here: {name}. -->"
+
+
+def replaced(page: str, name: str, block: str) -> str:
+    """A page with this block between a model's marks; raises ValueError where it has none."""
+    first, last = marks(name)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"README.md lacks the marks {BEGIN} and {END}")
+        raise ValueError(f"README.md lacks the marks {first} and {last}")
     return f"{before}{begin}\n{block.strip()}\n{end}{after}"
 
 

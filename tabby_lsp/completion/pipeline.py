@@ -203,6 +203,7 @@ def _segments(question: Question, snippets: tuple[Snippet, ...], step: str) -> S
         repository=question.repository,
         language=question.cursor.language,
         snippets=snippets,
+        rest_closes=question.cursor.rest_closes,
     )
 
 

@@ -226,6 +226,7 @@ class LocalSettings:
         "auto",
         "Where models run: on a graphics card where llama.cpp was built for the one that is there, "
         "or on the processor in any case.",
+        from_client=False,
     )
     n_ctx: int = setting(
         0,
@@ -252,6 +253,14 @@ class LocalSettings:
         unit="tokens",
         minimum=1,
         maximum=4_096,
+        from_client=False,
+    )
+    parked_mib: int = setting(
+        256,
+        "How much of what was read of other files and places is kept in memory, so that coming "
+        "back to them is as fast as staying. 0 keeps nothing.",
+        unit="MiB",
+        maximum=65_536,
         from_client=False,
     )
 
@@ -287,6 +296,13 @@ class HostSettings:
         "Whether llama.cpp is tried out in a process of its own before it is first used on this "
         "machine.",
         from_client=False,
+    )
+    parked_mib: int = setting(
+        256,
+        "How much of what was read of other files and places is kept in memory, so that coming "
+        "back to them is as fast as staying. 0 keeps nothing.",
+        unit="MiB",
+        maximum=65_536,
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import logging
 import os
+import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from tabby_lsp.host.turns import Superseded
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from tabby_lsp.domain import Piece
     from tabby_lsp.host.frames import Json
     from tabby_lsp.host.shelf import Shelf, Shelved
 
@@ -165,10 +167,12 @@ class Door:
             request, ask = _question(frame, shelved)
             is_ahead = isinstance(request, GenerationRequest) and request.is_ahead
             turn = shelved.turns.turn(window.number, _document(request), is_ahead=is_ahead)
+            asked_s = time.perf_counter()
             try:
                 async with turn, aclosing(ask(_private(request, window.number))) as pieces:
+                    waited_ms = (time.perf_counter() - asked_s) * 1000
                     async for piece in pieces:
-                        yield {"piece": packed(piece)}
+                        yield {"piece": packed(_told(piece, waited_ms))}
             except Superseded:
                 # What gives way ends without a `finish`, and that is all there is to say.
                 if not is_ahead:
@@ -219,6 +223,17 @@ def _question(frame: Json, shelved: Shelved) -> tuple[Any, Callable[[Any], Any]]
         return unpacked(GenerationRequest, frame.get("request")), shelved.engine.complete
     except Unpackable as error:
         raise EngineError(f"No such request: {error}.") from error
+
+
+def _told(piece: Piece, waited_ms: float) -> Piece:
+    """The piece, with the time that its question has waited for others."""
+    timings = piece.timings
+    return replace(
+        piece,
+        timings=replace(
+            timings, queue_ms=timings.queue_ms + waited_ms, total_ms=timings.total_ms + waited_ms
+        ),
+    )
 
 
 def _document(request: GenerationRequest | ChatRequest) -> str:

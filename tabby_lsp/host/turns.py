@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
+# Ghost text and menu may want different answers for one place.
+_MAX_OF_A_DOCUMENT = 2
+
+
 class Superseded(EngineError):
     """A newer request came, or one that somebody waits for."""
 
@@ -70,11 +74,18 @@ class Turns:
             self._leave(mine)
 
     def _supersede(self, newer: Turn) -> None:
-        """Nobody waits any more for an older one of the same document."""
+        """Of those of one document that still wait, the oldest gives up its place.
+
+        A window stops those that it has no more use for; this is for one that does not.
+        """
         same = (newer.window, newer.document, newer.is_ahead)
-        for older in self._waiting:
-            if newer.document and (older.window, older.document, older.is_ahead) == same:
-                _refuse(older)
+        older = [
+            turn
+            for turn in self._waiting
+            if newer.document and (turn.window, turn.document, turn.is_ahead) == same
+        ]
+        if len(older) >= _MAX_OF_A_DOCUMENT:
+            _refuse(older[0])
         running = self._running
         if running is not None and running.is_ahead and not newer.is_ahead:
             running.is_ended = True

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from benchmarks.keystrokes import plot, readme
+from benchmarks.keystrokes.comparison import RANDOM, STARTER
 from benchmarks.keystrokes.contestant import Cost, Totals
 from benchmarks.keystrokes.engine import EngineFigures
 from benchmarks.keystrokes.figures import (
@@ -90,8 +91,14 @@ def test_everybody_who_was_measured_stands_in_table_picture_and_page() -> None:
     assert {"<we>", "they", "A & B", "mid-line", "1 s"} <= texts
 
 
-def test_only_what_stands_between_the_marks_is_replaced() -> None:
-    page = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
-    assert readme.replaced(page, "new\n") == page.replace("old", "new")
+def test_only_what_stands_between_a_models_marks_is_replaced() -> None:
+    (a, b), (c, d) = readme.marks("one"), readme.marks("two")
+    page = f"before\n{a}\nold\n{b}\nbetween\n{c}\nold\n{d}\nafter\n"
+    assert readme.replaced(page, "one", "new\n") == page.replace("old", "new", 1)
     with pytest.raises(ValueError, match="lacks the marks"):
-        readme.replaced("before", "new")
+        readme.replaced(page, "three", "new")
+
+
+def test_readme_has_a_place_for_each_model() -> None:
+    page = readme.README.read_text("utf-8")
+    assert all(mark in page for name in (STARTER, RANDOM) for mark in readme.marks(name))

@@ -12,13 +12,12 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tabby_lsp.domain import EngineError, EngineStatus, Sampling, Segments, Unusable
+from tabby_lsp.domain import EngineError, EngineStatus, Segments
 from tests.engines.asking import SEGMENTS, pieces, request, run
 from tests.engines.scripted_server import (
     DONE,
@@ -171,22 +170,6 @@ def test_a_status_is_a_sentence(make: int, status: int, words: list[str]) -> Non
         check(everywhere(always(body))[make], *words, "because")
     for body in (page("<html>", status), page("", status), reply([[[[]]]], status)):
         check(everywhere(always(body))[make], *words)
-
-
-def test_a_completion_with_wishes_of_its_own_may_be_at_fault_itself() -> None:
-    async def work(engine: RemoteEngine) -> tuple[str, str]:
-        particular = replace(request(), sampling=Sampling(temperature=1.5))
-        with pytest.raises(Unusable, match="does not take the request"):
-            await pieces(engine, particular)
-        return engine.status.state, "".join(each.text for each in await pieces(engine, request()))
-
-    def answer(asked: Asked) -> Iterable[bytes]:
-        if asked.body and asked.body.get("temperature"):
-            return reply({"error": {"message": "too hot"}}, 400)
-        return openai_answer("a")(asked)
-
-    with ScriptedServer(answer) as server:
-        assert run(work, kind="openai", url=server.url) == ("ready", "a")
 
 
 def test_without_a_key_a_key_is_asked_for() -> None:

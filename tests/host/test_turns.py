@@ -63,7 +63,7 @@ def test_one_request_has_the_model_at_a_time() -> None:
     assert most == 1
 
 
-def test_a_newer_request_of_the_same_document_takes_the_place_of_one_that_waits() -> None:
+def test_of_the_requests_for_one_document_that_wait_the_oldest_makes_way() -> None:
     order: list[str] = []
 
     async def story(turns: Turns) -> None:
@@ -79,8 +79,9 @@ def test_a_newer_request_of_the_same_document_takes_the_place_of_one_that_waits(
             asyncio.ensure_future(ask(*each))
             for each in [
                 ("first", 1, "a"),
-                ("older", 1, "a"),
+                ("oldest", 1, "a"),
                 ("another's", 2, "a"),
+                ("older", 1, "a"),
                 ("newer", 1, "a"),
                 ("other", 1, "b"),
             ]
@@ -88,7 +89,7 @@ def test_a_newer_request_of_the_same_document_takes_the_place_of_one_that_waits(
         await asyncio.gather(*asked)
 
     run(story)
-    assert sorted(order) == ["another's", "first", "newer", "no older", "other"]
+    assert sorted(order) == ["another's", "first", "newer", "no oldest", "older", "other"]
 
 
 def test_what_is_prepared_ahead_makes_way_for_whoever_waits() -> None:

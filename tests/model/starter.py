@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tabby_lsp
 from tabby_lsp.config import LocalSettings
 from tabby_lsp.domain import GenerationRequest, Piece, Segments, Timings
+from tabby_lsp.engines.llama.binding import Model
+from tabby_lsp.engines.llama.context import Context
+from tabby_lsp.engines.llama.desk import Desk
 from tabby_lsp.engines.llama.engine import LlamaEngine
+from tabby_lsp.engines.llama.generation import generate
+from tabby_lsp.engines.llama.growing import GrowingTokenizer
+from tabby_lsp.engines.llama.parking import Parking
 from tabby_lsp.engines.llama.precedence import Precedence
+from tabby_lsp.engines.llama.recall import Recall
+from tabby_lsp.engines.llama.resident import Loaded, n_ctx_for
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.gguf import read_header
 
@@ -19,11 +28,49 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
+    from tabby_lsp.models.families import Fim
+    from tabby_lsp.models.fim_table import Layout
+
     Result = TypeVar("Result")
 
 PATH = next((Path(tabby_lsp.__file__).parent / "models" / "starter").glob("*.gguf"))
 # Real code that no model was trained on.
 SOURCE = Path(__file__).with_name("test_engine.py").read_text("utf-8")
+
+
+@dataclass(slots=True)
+class Bench:
+    """A model without its thread, to look at what it is given to read."""
+
+    loaded: Loaded
+    fim: Fim
+    desk: Desk
+
+    def ask(self, asked: GenerationRequest) -> tuple[str, list[int], Timings]:
+        """The answer, the prompt, and what it cost."""
+        text, timings = "", Timings()
+        prompt: list[int] = []
+        for piece in generate(self.loaded, self.fim, self.desk, asked):
+            prompt = prompt or list(self.loaded.context.tokens)
+            text, timings = text + piece.text, piece.timings
+        return text, prompt, timings
+
+    def close(self) -> None:
+        self.loaded.context.close()
+        self.loaded.model.close()
+
+
+def bench(
+    path: Path = PATH, layout: Layout | None = None, *, n_ctx: int = 0, parked_mib: int = 64
+) -> Bench:
+    """The starter, or another model; asked in another order where that is wanted."""
+    header = read_header(path)
+    fim = fim_of(header) if layout is None else replace(fim_of(header), layout=layout)
+    model = Model(path)
+    context = Context(model, n_ctx_for(header, n_ctx), LocalSettings().n_ubatch, 1)
+    tokenize = GrowingTokenizer(model.tokenize)
+    loaded = Loaded(model, context, Recall(context, Parking(parked_mib << 20)), tokenize)
+    return Bench(loaded, fim, Desk(fim, tokenize))
 
 
 def run(work: Callable[[LlamaEngine], Awaitable[Result]]) -> Result:

@@ -126,8 +126,8 @@ def test_a_large_package_gives_a_part_of_itself_always_the_same() -> None:
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     files = [File("a", "a/b.py", CODE), File("ü", "ü.py", "größe = '計'\n")]
-    write(files, tmp_path / "files.jsonl.gz")
-    assert read(tmp_path / "files.jsonl.gz") == files
+    write(files, tmp_path / "files.jsonl.xz")
+    assert read(tmp_path / "files.jsonl.xz") == files
 
 
 def test_the_lists_name_permissive_licences_and_hashes_and_share_nothing() -> None:

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import Piece, Timings
-from tabby_lsp.engines.llama.binding import Aborted
+from tabby_lsp.engines.llama.context import Aborted
 from tabby_lsp.engines.llama.drawing import tell
-from tabby_lsp.engines.llama.kv import n_reusable
 from tabby_lsp.engines.llama.text import TextStream, TokenTrail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tabby_lsp.domain import Finish
-    from tabby_lsp.engines.llama.binding import Context
+    from tabby_lsp.engines.llama.context import Context
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.engines.llama.sampling import Choose
@@ -28,16 +30,22 @@ if TYPE_CHECKING:
 _LARGEST_ANSWER_SHARE = 0.5
 
 
+# What is said after the last tokens of a prompt and the first ones of its answer is remembered:
+# there somebody types on.
+_N_NOTED = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What to read, and how to answer."""
 
-    prompt: Sequence[int]
+    prompt: list[int]
     max_tokens: int
     stop: tuple[str, ...]
     choose: Choose
     n_logprobs: int
     asked_s: float  # when work on it began, by `time.perf_counter`
+    is_ahead: bool = False  # takes nothing away from what is at work
 
 
 def n_prompt_room(context: Context, max_tokens: int) -> int:
@@ -52,7 +60,7 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
     the context in any case.
     """
     context = loaded.context
-    context.keep(n_reusable(context.tokens, question.prompt))
+    loaded.recall.begin(question.prompt, is_ahead=question.is_ahead)
     n_reused = len(context.tokens)
     try:
         read(question.prompt[n_reused:])
@@ -75,6 +83,8 @@ def patiently(context: Context, precedence: Precedence, is_cancelled: Callable[[
     """Reads, but stands still at the next graph node for as long as somebody else goes first."""
 
     def read(tokens: Sequence[int]) -> None:
+        if not tokens:
+            return
         wanted = [*context.tokens, *tokens]
         while True:
             precedence.wait(context.abort_flag, is_cancelled)
@@ -91,24 +101,23 @@ def patiently(context: Context, precedence: Precedence, is_cancelled: Callable[[
     return read
 
 
-def aside(context: Context, let_pass: Callable[[], None], is_cancelled: Callable[[], bool]) -> Read:
+def aside(loaded: Loaded, let_pass: Callable[[], None], is_cancelled: Callable[[], bool]) -> Read:
     """Reads, but is interrupted for others, who use the same context, and then goes on.
 
-    What they took of the context is read again.
+    What they took of the context comes back from where it was parked, or is read again.
     """
+    context = loaded.context
 
     def read(tokens: Sequence[int]) -> None:
         wanted = [*context.tokens, *tokens]
-        while True:
+        while len(context.tokens) < len(wanted):
             try:
                 context.evaluate(wanted[len(context.tokens) :])
             except Aborted:
                 if is_cancelled():
                     raise
-            else:
-                return
-            let_pass()
-            context.keep(n_reusable(context.tokens, wanted))
+                let_pass()
+                loaded.recall.begin(wanted)
 
     return read
 
@@ -120,7 +129,7 @@ def _speak(loaded: Loaded, question: Question, read: Read, timings: Timings) -> 
     logprob, finish = 0.0, _STOP
     n_most = min(question.max_tokens, context.n_ctx - len(question.prompt))
     for n_generated in range(1, n_most + 1):
-        logits = context.logits()
+        logits = _says_now(context, notes=n_generated <= _N_NOTED)
         choice = question.choose(logits)
         if choice.token is None:
             break
@@ -148,6 +157,17 @@ def _speak(loaded: Loaded, question: Question, read: Read, timings: Timings) -> 
     text = stream.finish()
     told = trail.shown(len(text)) if stream.is_stopped else trail.rest()
     yield Piece(text, logprob, timings, finish, told)
+
+
+def _says_now(context: Context, *, notes: bool) -> NDArray[np.float32]:
+    """What the model says after the last token: remembered, or just evaluated."""
+    noted = context.noted(len(context.tokens))
+    if noted is not None:
+        return noted
+    logits = context.logits()
+    if notes:
+        context.note(logits)
+    return logits
 
 
 _STOP: Finish = "stop"

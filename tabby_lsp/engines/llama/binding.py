@@ -1,6 +1,6 @@
-"""A model and a context of llama.cpp, as Python objects over its C functions.
+"""A model of llama.cpp's as a Python object over its C functions.
 
-Invariant: one thread, the worker's, calls everything here but `AbortFlag`.
+Invariant: one thread, the worker's, calls everything here.
 """
 
 from __future__ import annotations
@@ -8,40 +8,16 @@ from __future__ import annotations
 import ctypes
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama import library
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
-
-_ABORTED = 2  # what llama_decode returns when the abort callback said so
-
-
-class Aborted(Exception):
-    """The abort flag stopped an evaluation; the parts that were finished are kept."""
-
-
-class AbortFlag:
-    """One byte that llama.cpp looks at after every graph node; any thread may set or clear it."""
-
-    def __init__(self) -> None:
-        self._buffer = ctypes.create_string_buffer(2)
-
-    @property
-    def address(self) -> int:
-        return ctypes.addressof(self._buffer)
-
-    def set(self) -> None:
-        self._buffer[0] = b"x"
-
-    def clear(self) -> None:
-        self._buffer[0] = b"\0"
 
 
 class Model:
@@ -66,7 +42,7 @@ class Model:
             parameters.devices = ctypes.addressof(nowhere)
         self.handle = self._api.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.handle:
-            raise EngineError(f"llama.cpp cannot load {path}: {_last_words()}")
+            raise EngineError(f"llama.cpp cannot load {path}: {last_words()}")
         self._vocab = self._api.llama_model_get_vocab(self.handle)
         self.n_vocab: int = self._api.llama_vocab_n_tokens(self._vocab)
         self.n_ctx_train: int = self._api.llama_model_n_ctx_train(self.handle)
@@ -75,6 +51,11 @@ class Model:
         self.eos: int = self._api.llama_vocab_eos(self._vocab)
         self.adds_bos: bool = self._api.llama_vocab_get_add_bos(self._vocab)
         self.has_encoder: bool = self._api.llama_model_has_encoder(self.handle)
+        # Whether its memory is a state that cannot go back, all of it or in part.
+        self.is_recurrent = bool(
+            self._api.llama_model_is_recurrent(self.handle)
+            or self._api.llama_model_is_hybrid(self.handle)
+        )
         self.eog_tokens = tuple(
             token
             for token in range(self.n_vocab)
@@ -146,94 +127,8 @@ class Model:
         return n_bytes
 
 
-class Context:
-    """A KV cache of one sequence and the token ids that it holds; lives until `close`."""
-
-    def __init__(self, model: Model, n_ctx: int, n_ubatch: int, n_threads: int) -> None:
-        """Raises EngineError when llama.cpp cannot make it, memory being the usual reason."""
-        self._api = library.opened()
-        parameters = self._api.llama_context_default_params()
-        parameters.n_ctx = n_ctx
-        # A whole window in one call: the abort flag is looked at inside it, and what was finished,
-        # in steps of n_ubatch tokens, is kept.
-        parameters.n_batch = n_ctx
-        parameters.n_ubatch = n_ubatch
-        parameters.n_threads = parameters.n_threads_batch = n_threads
-        if not model.uses_graphics:
-            # On a processor it is no faster, and what it computes depends on how the prompt was
-            # cut: logits move by 0.13 instead of 0.001 (docs/log.md, 2026-11-21).
-            parameters.flash_attn_type = self._api.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        self._adjust(parameters)
-        self.handle = self._api.llama_init_from_model(model.handle, parameters)
-        if not self.handle:
-            raise EngineError(
-                f"llama.cpp cannot make a context of {n_ctx} tokens ({_last_words()}): "
-                "set a smaller `n_ctx` under `[local]` in config.toml."
-            )
-        # llama.cpp rounds up to a multiple of 256; a batch may still hold no more than was asked
-        # for.
-        self.n_ctx = n_ctx
-        self.abort_flag = AbortFlag()
-        self._abort_callback = ctypes.cast(library.native_strlen(), self._api.ggml_abort_callback)
-        self._api.llama_set_abort_callback(
-            self.handle, self._abort_callback, self.abort_flag.address
-        )
-        self._memory = self._api.llama_get_memory(self.handle)  # None: it sees a text at once
-        self._n_vocab = model.n_vocab
-        self.tokens: list[int] = []  # what the KV cache holds, in order
-
-    def keep(self, n_tokens: int) -> None:
-        """Forget all but the first `n_tokens`; a memory that cannot forget a part forgets all."""
-        if n_tokens == len(self.tokens):
-            return
-        if not self._memory:
-            n_tokens = 0
-        elif not self._api.llama_memory_seq_rm(self._memory, 0, n_tokens, -1):
-            self._api.llama_memory_clear(self._memory, True)
-            n_tokens = 0
-        del self.tokens[n_tokens:]
-
-    def evaluate(self, tokens: Sequence[int]) -> None:
-        """Append tokens to the KV cache.
-
-        Raises Aborted when the flag was set (what was finished is in `tokens`), EngineError when
-        llama.cpp fails (the cache is empty then).
-        """
-        if len(self.tokens) + len(tokens) > self.n_ctx:
-            # llama.cpp would end the process.
-            raise EngineError(f"A prompt of {len(tokens)} tokens does not fit into {self.n_ctx}.")
-        array = (ctypes.c_int32 * len(tokens))(*tokens)
-        batch = self._api.llama_batch_get_one(array, len(tokens))
-        status = self._api.llama_decode(self.handle, batch)
-        if status == 0:
-            self.tokens.extend(tokens)
-        elif status == _ABORTED and not self._memory:
-            raise Aborted
-        elif status == _ABORTED:
-            n_held = self._api.llama_memory_seq_pos_max(self._memory, 0) + 1
-            self.tokens.extend(tokens[: n_held - len(self.tokens)])
-            raise Aborted
-        else:
-            if self._memory:
-                self._api.llama_memory_clear(self._memory, True)
-            self.tokens.clear()
-            raise EngineError(f"llama.cpp failed to evaluate (status {status}): {_last_words()}")
-
-    def logits(self) -> NDArray[np.float32]:
-        """What the model says after the last token: shape (n_vocab,), valid until the next call."""
-        import numpy as np
-
-        pointer = self._api.llama_get_logits_ith(self.handle, -1)
-        return np.ctypeslib.as_array(pointer, shape=(self._n_vocab,))
-
-    def close(self) -> None:
-        self._api.llama_free(self.handle)
-
-    def _adjust(self, parameters: Any) -> None:
-        """Change what llama.cpp is asked for, in contexts of another kind."""
-
-
-def _last_words() -> str:
+def last_words() -> str:
+    """What llama.cpp last complained of."""
     with suppress(StopIteration):
         lines = reversed(library.recent_log())
         return next(line.strip() for line in lines if "error" in line or "failed" in line)

@@ -6,12 +6,13 @@ are then averaged. Stands still while a completion runs.
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import Embedding, EngineError
 from tabby_lsp.engines.llama.answering import patiently
-from tabby_lsp.engines.llama.binding import Context, Model
+from tabby_lsp.engines.llama.context import Context
 from tabby_lsp.engines.llama.resident import Resident
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tabby_lsp.config import LocalSettings
     from tabby_lsp.domain import EngineStatus
     from tabby_lsp.engines.llama.answering import Read
+    from tabby_lsp.engines.llama.binding import Model
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.engines.llama.worker import Job
@@ -41,10 +43,11 @@ _CLS, _LAST, _RANK = 2, 3, 4
 class VectorContext(Context):
     """Gives the vectors of tokens instead of saying what comes next."""
 
+    _n_sequences = 1
+
     def __init__(self, model: Model, n_ctx: int, n_ubatch: int, n_threads: int) -> None:
         """Raises EngineError."""
         super().__init__(model, n_ctx, n_ubatch, n_threads)
-        self.n_ubatch = n_ubatch
         self._width: int = self._api.llama_model_n_embd_out(model.handle)
 
     def vectors(self, n_tokens: int) -> NDArray[Any]:
@@ -53,6 +56,11 @@ class VectorContext(Context):
 
         pointer = self._api.llama_get_embeddings(self.handle)
         return np.ctypeslib.as_array(pointer, shape=(n_tokens, self._width)).copy()
+
+    def _filled(self, tokens: Sequence[int]) -> Any:
+        """Without a wish for what comes next: llama.cpp gives the vectors of all."""
+        self._array = (ctypes.c_int32 * len(tokens))(*tokens)  # read until it is evaluated
+        return self._api.llama_batch_get_one(self._array, len(tokens))
 
     def _adjust(self, parameters: Any) -> None:
         parameters.embeddings = True

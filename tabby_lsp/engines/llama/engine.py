@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.llama.answering import aside
+from tabby_lsp.engines.llama.desk import Desk
 from tabby_lsp.engines.llama.generation import continue_text, generate
 from tabby_lsp.engines.llama.resident import Resident
 
@@ -32,6 +33,7 @@ class LlamaEngine:
         self, name: str, header: Header, fim: Fim, settings: LocalSettings, precedence: Precedence
     ) -> None:
         self._fim = fim
+        self._desk: Desk | None = None
         self._resident = Resident(name, header, settings)
         self._precedence = precedence
 
@@ -40,11 +42,12 @@ class LlamaEngine:
         return self._resident.status(self._fim.languages)
 
     async def load(self) -> None:
-        await self._resident.load()
+        await self._resident.load(self._prepare)
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
         def work(loaded: Loaded, _: Job[Piece]) -> Iterator[Piece]:
-            return generate(loaded, self._fim, request)
+            assert self._desk is not None, "it is there when the model is loaded"
+            return generate(loaded, self._fim, self._desk, request)
 
         await self.load()
         if request.is_ahead:
@@ -59,9 +62,7 @@ class LlamaEngine:
 
     async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         def work(loaded: Loaded, job: Job[Piece]) -> Iterator[Piece]:
-            read = aside(
-                loaded.context, lambda: self._resident.let_pass(job), lambda: job.is_cancelled
-            )
+            read = aside(loaded, lambda: self._resident.let_pass(job), lambda: job.is_cancelled)
             return continue_text(loaded, request, read)
 
         await self.load()
@@ -79,3 +80,6 @@ class LlamaEngine:
 
     async def close(self) -> None:
         await self._resident.close()
+
+    def _prepare(self, loaded: Loaded) -> None:
+        self._desk = Desk(self._fim, loaded.tokenize)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.llama.answering import Question, answer, n_prompt_room
 from tabby_lsp.engines.llama.drawing import Sampler
-from tabby_lsp.engines.llama.layout import render, tail
+from tabby_lsp.engines.llama.layout import tail
 from tabby_lsp.engines.llama.sampling import choose, takes_the_likeliest
 
 if TYPE_CHECKING:
@@ -16,19 +16,25 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import GenerationRequest, Piece, TextRequest
     from tabby_lsp.engines.llama.answering import Read
+    from tabby_lsp.engines.llama.desk import Desk
     from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.engines.llama.sampling import Choose
     from tabby_lsp.models.families import Fim
 
 
-def generate(loaded: Loaded, fim: Fim, request: GenerationRequest) -> Iterator[Piece]:
+# Those of a block, as the settings have it by default.
+_USUAL_ANSWER_TOKENS = 96
+
+
+def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -> Iterator[Piece]:
     """What belongs between prefix and suffix.
 
     Raises EngineError where the request's sampling cannot be used.
     """
     asked_s = time.perf_counter()
-    n_room = n_prompt_room(loaded.context, request.max_tokens)
-    prompt = render(request.segments, fim, loaded.tokenize, n_room)
+    # As much as for a usual answer, so that a prompt that is only read ahead is that of the answer.
+    n_room = n_prompt_room(loaded.context, max(request.max_tokens, _USUAL_ANSWER_TOKENS))
+    prompt = desk.prompt(request, n_room, loaded.recall.cost)
     end_tokens = tuple({*loaded.model.eog_tokens, *fim.end_tokens})
     sampling = request.sampling
     if takes_the_likeliest(sampling):
@@ -36,7 +42,13 @@ def generate(loaded: Loaded, fim: Fim, request: GenerationRequest) -> Iterator[P
     else:
         draw = Sampler(loaded.model, sampling, end_tokens, prompt)
     question = Question(
-        prompt, request.max_tokens, request.stop, draw, sampling.n_logprobs, asked_s
+        prompt,
+        request.max_tokens,
+        request.stop,
+        draw,
+        sampling.n_logprobs,
+        asked_s,
+        request.is_ahead,
     )
     return answer(loaded, question, loaded.context.evaluate)
 

@@ -8,6 +8,7 @@ character moves nothing that was read before.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,32 +20,49 @@ if TYPE_CHECKING:
     Tokenize = Callable[[str], list[int]]
 
 # How the room is shared out. The prefix, which says most, takes what the others leave.
-_SUFFIX_SHARE = 0.2
-_SNIPPETS_SHARE = 0.25
+SUFFIX_SHARE = 0.2
+SNIPPETS_SHARE = 0.25
 # When the prefix is too long, so much of its room is freed at once.
 _PREFIX_STEP_SHARE = 0.25
 # No text of code has more characters to a token on average (3.5 in the starter's vocabulary, 4.2 in
 # Qwen2.5-Coder's); what lies beyond is not even tokenized.
-_MOST_CHARS_PER_TOKEN = 6
+MOST_CHARS_PER_TOKEN = 6
 _FEW_CHARS_PER_TOKEN = 2
 _LONG_LINE_CHARS = 200
-_N_CONTROL_TOKENS = 4  # the family's three, and the beginning of the text
+N_CONTROL_TOKENS = 4  # the family's three, and the beginning of the text
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What stands before the text round the cursor: other files, and which one this is."""
+
+    before: tuple[int, ...]
+    in_prefix: tuple[int, ...]  # behind the prefix token
+
+    @property
+    def n_tokens(self) -> int:
+        return len(self.before) + len(self.in_prefix)
 
 
 def render(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> list[int]:
     """The prompt, at most `n_room` tokens, in the order in which the family was trained."""
-    suffix = _head(_unix(segments.suffix), int(n_room * _SUFFIX_SHARE), tokenize)
-    snippets = _snippets(segments.snippets, fim, tokenize, int(n_room * _SNIPPETS_SHARE))
+    suffix = tokenize(head(unix(segments.suffix), int(n_room * SUFFIX_SHARE), tokenize))
+    begin = opening(segments, fim, tokenize, int(n_room * SNIPPETS_SHARE))
+    n_others = begin.n_tokens + len(suffix) + N_CONTROL_TOKENS
+    prefix = tail(unix(segments.prefix), n_room - n_others, tokenize)
+    return [*begin.before, *_ordered([*begin.in_prefix, *prefix], suffix, fim)]
+
+
+def opening(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> Opening:
+    """The beginning of a prompt, with those of the snippets that fit into `n_room` tokens."""
+    snippets = _snippets(segments.snippets, fim, tokenize, n_room)
     repository = _spell(fim.repository, tokenize, repository=segments.repository)
     path_before = _spell(fim.path_before, tokenize, path=segments.path)
     path_in_prefix = _spell(fim.path_in_prefix, tokenize, path=segments.path)
-    header = [*repository, *snippets, *path_before]
-    before_prefix = path_in_prefix
+    start = (*fim.bos, *repository)
     if fim.snippets_in_prefix:
-        header, before_prefix = [*repository, *path_before], [*snippets, *path_in_prefix]
-    n_others = len(header) + len(before_prefix) + len(suffix) + _N_CONTROL_TOKENS
-    prefix = tail(_unix(segments.prefix), n_room - n_others, tokenize)
-    return [*fim.bos, *header, *_ordered([*before_prefix, *prefix], suffix, fim)]
+        return Opening((*start, *path_before), (*snippets, *path_in_prefix))
+    return Opening((*start, *snippets, *path_before), tuple(path_in_prefix))
 
 
 def _ordered(prefix: list[int], suffix: list[int], fim: Fim) -> list[int]:
@@ -62,8 +80,8 @@ def _snippets(
     """The snippets that fit, whole, in their order."""
     tokens: list[int] = []
     for snippet in snippets:
-        text = _unix(snippet.text).removesuffix("\n") + "\n"
-        if len(text) > n_room * _MOST_CHARS_PER_TOKEN:
+        text = unix(snippet.text).removesuffix("\n") + "\n"
+        if len(text) > n_room * MOST_CHARS_PER_TOKEN:
             continue
         spelled = _spell(fim.snippet, tokenize, path=snippet.path, text=text)
         if len(tokens) + len(spelled) <= n_room:
@@ -80,9 +98,9 @@ def _spell(spelling: Spelling, tokenize: Tokenize, **values: str) -> list[int]:
     return tokens
 
 
-def _head(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
+def head(text: str, n_room: int, tokenize: Tokenize) -> str:
     """The beginning of a text, cut behind a line's end where a line's end is near enough."""
-    text = text[: n_room * _MOST_CHARS_PER_TOKEN]
+    text = text[: n_room * MOST_CHARS_PER_TOKEN]
     tokens = tokenize(text)
     while len(tokens) > n_room:
         # In proportion, and a little less, so that two or three rounds do.
@@ -90,7 +108,7 @@ def _head(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
         line_end = text.rfind("\n", n_chars // 2, n_chars)
         text = text[: line_end + 1 if line_end >= 0 else n_chars]
         tokens = tokenize(text)
-    return tokens
+    return text
 
 
 def tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
@@ -102,10 +120,10 @@ def tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
     if n_room <= 0:
         return []
     step_chars = max(1, int(n_room * _PREFIX_STEP_SHARE * _FEW_CHARS_PER_TOKEN))
-    n_over_chars = max(0, len(text) - n_room * _MOST_CHARS_PER_TOKEN)
+    n_over_chars = max(0, len(text) - n_room * MOST_CHARS_PER_TOKEN)
     n_steps = math.ceil(n_over_chars / step_chars)
     while True:
-        kept = _from_line_start(text, n_steps * step_chars)
+        kept = from_line_start(text, n_steps * step_chars)
         tokens = tokenize(kept)
         n_over_tokens = len(tokens) - n_room
         if n_over_tokens <= 0:
@@ -115,7 +133,7 @@ def tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
         n_steps += max(1, n_over_chars // step_chars)
 
 
-def _from_line_start(text: str, start: int) -> str:
+def from_line_start(text: str, start: int) -> str:
     """The text from the first line start at or after `start`, where its line ends soon enough."""
     if start == 0:
         return text
@@ -123,6 +141,6 @@ def _from_line_start(text: str, start: int) -> str:
     return text[line_start or start :]
 
 
-def _unix(text: str) -> str:
+def unix(text: str) -> str:
     """Models were trained on files with `\\n`."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

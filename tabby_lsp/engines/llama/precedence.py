@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tabby_lsp.engines.llama.binding import AbortFlag
+    from tabby_lsp.engines.llama.context import AbortFlag
 
 
 class Precedence:

@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Unusable
-from tabby_lsp.engines.llama.binding import Context, Model
+from tabby_lsp.engines.llama.binding import Model
+from tabby_lsp.engines.llama.context import Context
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
+from tabby_lsp.engines.llama.parking import Parking
+from tabby_lsp.engines.llama.recall import Recall
 from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Worker
 from tabby_lsp.models.memory import check_fits
 
@@ -38,6 +41,7 @@ class Loaded:
 
     model: Model
     context: Context
+    recall: Recall
     tokenize: Callable[[str], list[int]]
     n_evaluated_total: int = 0  # prompt tokens only
     n_generated_total: int = 0
@@ -202,7 +206,8 @@ class Resident:
         n_threads = self._settings.n_threads or _default_n_threads()
         context = self._context_of(model, n_ctx, self._settings.n_ubatch, n_threads)
         tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize
-        loaded = Loaded(model, context, tokenize)
+        parking = Parking(self._settings.parked_mib << 20)
+        loaded = Loaded(model, context, Recall(context, parking), tokenize)
         prepare(loaded)
         self._loaded = loaded
 

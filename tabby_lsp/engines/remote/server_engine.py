@@ -18,7 +18,6 @@ from tabby_lsp.domain import (
     EngineState,
     EngineStatus,
     GenerationRequest,
-    Sampling,
     Timings,
     Unusable,
 )
@@ -133,7 +132,8 @@ class ServerEngine(Generic[Request]):
                     if said.text or said.reasoning:
                         deadline.piece_came()
         except Fault as fault:
-            if fault.kind == "refused" and _may_be_at_fault(request):
+            # Of a conversation it is; all completions are alike, so of those it is not.
+            if fault.kind == "refused" and isinstance(request, ChatRequest):
                 self._is_back()
                 raise Unusable(str(fault)) from fault
             raise self._went_away(fault) from fault
@@ -162,11 +162,3 @@ class ServerEngine(Generic[Request]):
         self._paused_until_s = asyncio.get_running_loop().time() + pause_s
         self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         return EngineError(self._message)
-
-
-def _may_be_at_fault(request: GenerationRequest | ChatRequest) -> bool:
-    """Whether a refusal is about this request, and others may be answered.
-
-    Of a completion whose prompt and sampling are ours it is not: all the others are like it.
-    """
-    return isinstance(request, ChatRequest) or request.sampling != Sampling()

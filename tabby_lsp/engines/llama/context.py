@@ -1,0 +1,346 @@
+"""A KV cache of llama.cpp's, and the sequences of tokens that it holds.
+
+Invariant: one thread, the worker's, calls everything here but `AbortFlag`; of every sequence it is
+known which tokens it holds, and those are what llama.cpp holds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tabby_lsp.domain import EngineError
+from tabby_lsp.engines.llama import library
+from tabby_lsp.engines.llama.binding import last_words
+from tabby_lsp.engines.llama.cells import Cells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tabby_lsp.engines.llama.binding import Model
+
+_ABORTED = 2  # what llama_decode returns when the abort callback said so
+
+# One token alone is computed by other kernels than several, which add in another order; where
+# weights have 8 bits that is sometimes enough for another answer (docs/log.md, 2026-11-29). On a
+# graphics card the kernels change at more places than this one.
+_N_LEAST = 2
+
+# Three candidates, what is made ahead, and some that were passed over.
+_N_SEQUENCES = 8
+# Cells beyond the window, for what forks hold on their own.
+_SPARE_SHARE = 0.5
+_MOST_SPARE_CELLS = 1024
+# Of so many places it is known what the model says there: of the last two answers' beginnings,
+# which is where somebody types on. A large vocabulary takes 0.6 MB for each.
+_N_PLACES_KNOWN = 16
+
+
+class Aborted(Exception):
+    """The abort flag stopped an evaluation; the parts that were finished are kept."""
+
+
+class AbortFlag:
+    """One byte that llama.cpp looks at after every graph node; any thread may set or clear it."""
+
+    def __init__(self) -> None:
+        self._buffer = ctypes.create_string_buffer(2)
+
+    @property
+    def address(self) -> int:
+        return ctypes.addressof(self._buffer)
+
+    def set(self) -> None:
+        self._buffer[0] = b"x"
+
+    def clear(self) -> None:
+        self._buffer[0] = b"\0"
+
+
+@dataclass(slots=True)
+class Held:
+    """A sequence: its tokens in order, and which cells of the cache they stand in."""
+
+    tokens: list[int] = field(default_factory=list)
+    cells: list[int] = field(default_factory=list)
+    n_prompt: int = 0  # how many of the tokens were read and not said
+
+
+class Context:
+    """A KV cache of several sequences, of which one is read and continued; lives until `close`."""
+
+    _n_sequences = _N_SEQUENCES
+
+    def __init__(self, model: Model, n_ctx: int, n_ubatch: int, n_threads: int) -> None:
+        """Raises EngineError when llama.cpp cannot make it, memory being the usual reason."""
+        self._api = library.opened()
+        parameters = self._api.llama_context_default_params()
+        # A memory that cannot forget a part cannot be forked in the middle either.
+        self.can_fork = self._n_sequences > 1 and not model.is_recurrent
+        self.n_cells = n_ctx + (n_spare_cells(n_ctx) if self.can_fork else 0)
+        parameters.n_ctx = self.n_cells
+        # A whole window in one call: the abort flag is looked at inside it, and what was finished,
+        # in steps of n_ubatch tokens, is kept.
+        parameters.n_batch = n_ctx
+        parameters.n_ubatch = n_ubatch
+        parameters.n_threads = parameters.n_threads_batch = n_threads
+        parameters.n_seq_max = self._n_sequences if self.can_fork else 1
+        # One buffer for all, so that a fork is a note beside the cells and no copy of them.
+        parameters.kv_unified = True
+        self.n_least = 1  # tokens of a prompt that are best evaluated together
+        if not model.uses_graphics:
+            self.n_least = _N_LEAST
+            # On a processor it is no faster, and what it computes depends on how the prompt was
+            # cut: logits move by 0.13 instead of 0.001 (docs/log.md, 2026-11-21).
+            parameters.flash_attn_type = self._api.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        self._adjust(parameters)
+        self.handle = self._api.llama_init_from_model(model.handle, parameters)
+        if not self.handle:
+            raise EngineError(
+                f"llama.cpp cannot make a context of {n_ctx} tokens ({last_words()}): "
+                "set a smaller `n_ctx` under `[local]` in config.toml."
+            )
+        # llama.cpp rounds up to a multiple of 256; a batch may still hold no more than was asked
+        # for.
+        self.n_ctx = n_ctx
+        self.n_ubatch = n_ubatch
+        self.abort_flag = AbortFlag()
+        self._abort_callback = ctypes.cast(library.native_strlen(), self._api.ggml_abort_callback)
+        self._api.llama_set_abort_callback(
+            self.handle, self._abort_callback, self.abort_flag.address
+        )
+        self._memory = self._api.llama_get_memory(self.handle)  # None: it sees a text at once
+        self._n_vocab = model.n_vocab
+        self._held: dict[int, Held] = {0: Held()}
+        self._live = 0
+        self._cells = Cells(self.n_cells)
+        self._known: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
+        self._batch = _Batch(self._api, n_ctx)
+
+    @property
+    def tokens(self) -> list[int]:
+        """What the sequence holds that is read and continued."""
+        return self._held[self._live].tokens
+
+    @property
+    def live(self) -> int:
+        """Which sequence that is."""
+        return self._live
+
+    @property
+    def held(self) -> dict[int, Held]:
+        """Every sequence by llama.cpp's number, the latest used last."""
+        return self._held
+
+    @property
+    def n_used_cells(self) -> int:
+        """How many cells are taken, those that sequences share counted once."""
+        return self._cells.n_used
+
+    def n_in_order(self) -> int:
+        """How many tokens of the live sequence may be kept so that the next come behind them."""
+        return self._cells.n_in_order(self._held[self._live].cells)
+
+    def switch(self, number: int) -> None:
+        """Read and continue another sequence from now on."""
+        self._held[number] = self._held.pop(number)
+        self._live = number
+
+    def fork(self, n_tokens: int) -> bool:
+        """Go on behind the first `n_tokens` in a sequence of its own, and leave this one as it is.
+
+        False where there can be none.
+        """
+        if not self.can_fork:
+            return False
+        if len(self._held) == self._n_sequences:
+            self.drop(next(number for number in self._held if number != self._live))
+        number = next(n for n in range(self._n_sequences) if n not in self._held)
+        was = self._held[self._live]
+        self._api.llama_memory_seq_cp(self._memory, self._live, number, 0, n_tokens)
+        n_prompt = min(was.n_prompt, n_tokens)
+        self._held[number] = Held(was.tokens[:n_tokens], was.cells[:n_tokens], n_prompt)
+        self._cells.share(was.cells[:n_tokens])
+        for (known, n_known), logits in list(self._known.items()):
+            if known == self._live and n_known <= n_tokens:
+                self._know(number, n_known, logits)
+        self.switch(number)
+        return True
+
+    def drop(self, number: int) -> None:
+        """Forget a sequence that is not the live one."""
+        assert number != self._live, "what is read and continued is kept"
+        self._api.llama_memory_seq_rm(self._memory, number, -1, -1)
+        self._cells.free(self._held.pop(number).cells)
+        self._forget(number, -1)
+
+    def keep(self, n_tokens: int) -> None:
+        """Forget all but the first `n_tokens`; a memory that cannot forget a part forgets all."""
+        if n_tokens == len(self.tokens):
+            return
+        if not self._memory:
+            n_tokens = 0
+        elif not self._api.llama_memory_seq_rm(self._memory, self._live, n_tokens, -1):
+            self._api.llama_memory_seq_rm(self._memory, self._live, -1, -1)
+            n_tokens = 0
+        held = self._held[self._live]
+        self._cells.free(held.cells[n_tokens:])
+        del held.tokens[n_tokens:], held.cells[n_tokens:]
+        held.n_prompt = min(held.n_prompt, n_tokens)
+        self._forget(self._live, n_tokens)
+
+    def evaluate(self, tokens: Sequence[int]) -> None:
+        """Append tokens to the live sequence.
+
+        Raises Aborted when the flag was set (what was finished is in `tokens`), EngineError when
+        llama.cpp fails (the cache is empty then).
+        """
+        held = self._held[self._live]
+        if len(held.tokens) + len(tokens) > self.n_ctx:
+            # llama.cpp would end the process.
+            raise EngineError(f"A prompt of {len(tokens)} tokens does not fit into {self.n_ctx}.")
+        if not tokens:
+            return
+        if len(tokens) > self.n_ubatch and 0 < len(tokens) % self.n_ubatch < self.n_least:
+            # The last part would be too small.
+            self.evaluate(tokens[: -self.n_least])
+            tokens = tokens[-self.n_least :]
+        self._make_room(len(tokens))
+        status = self._api.llama_decode(self.handle, self._filled(tokens))
+        if status == 0:
+            self._append(tokens)
+        elif status == _ABORTED:
+            if self._memory:
+                n_held = self._api.llama_memory_seq_pos_max(self._memory, self._live) + 1
+                self._append(tokens[: n_held - len(held.tokens)])
+            raise Aborted
+        else:
+            self.clear()
+            raise EngineError(f"llama.cpp failed to evaluate (status {status}): {last_words()}")
+
+    def logits(self) -> NDArray[np.float32]:
+        """What the model says after the last token, which was just evaluated: shape (n_vocab,)."""
+        import numpy as np
+
+        pointer = self._api.llama_get_logits_ith(self.handle, -1)
+        return np.ctypeslib.as_array(pointer, shape=(self._n_vocab,)).copy()
+
+    def note(self, logits: NDArray[np.float32]) -> None:
+        """Remember for a while what the model says after the last token."""
+        self._know(self._live, len(self.tokens), logits)
+
+    def noted(self, n_tokens: int) -> NDArray[np.float32] | None:
+        """What it says after so many tokens of the live sequence, where that is remembered."""
+        place = (self._live, n_tokens)
+        if place in self._known:
+            self._known.move_to_end(place)
+        return self._known.get(place)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        if self._memory:
+            self._api.llama_memory_clear(self._memory, True)
+        self._held = {0: Held()}
+        self._live = 0
+        self._cells = Cells(self.n_cells)
+        self._known.clear()
+
+    def n_saved_bytes(self) -> int:
+        """How large the live sequence is when it is saved."""
+        n_bytes: int = self._api.llama_state_seq_get_size(self.handle, self._live)
+        return n_bytes
+
+    def saved(self) -> bytearray:
+        """The live sequence as bytes, which `restore` takes; empty where that cannot be."""
+        saved = bytearray(self.n_saved_bytes())
+        buffer = (ctypes.c_uint8 * len(saved)).from_buffer(saved)
+        n_written = self._api.llama_state_seq_get_data(self.handle, buffer, len(saved), self._live)
+        return saved if n_written == len(saved) else bytearray()
+
+    def restore(self, tokens: Sequence[int], saved: bytearray) -> bool:
+        """Have the live sequence be what was saved; where it cannot, it is empty, and False."""
+        self.keep(0)
+        self._make_room(len(tokens))
+        buffer = (ctypes.c_uint8 * len(saved)).from_buffer(saved)
+        n_read = self._api.llama_state_seq_set_data(self.handle, buffer, len(saved), self._live)
+        n_held = self._api.llama_memory_seq_pos_max(self._memory, self._live) + 1
+        if n_read != len(saved) or n_held != len(tokens):
+            self._api.llama_memory_seq_rm(self._memory, self._live, -1, -1)
+            return False
+        self._append(tokens)
+        return True
+
+    def close(self) -> None:
+        self._api.llama_free(self.handle)
+
+    def _append(self, tokens: Sequence[int]) -> None:
+        held = self._held[self._live]
+        held.tokens.extend(tokens)
+        held.cells.extend(self._cells.take(len(tokens)))
+
+    def _make_room(self, n_tokens: int) -> None:
+        """Drop the sequences that were not used for longest, until so many cells are free."""
+        while len(self._held) > 1 and self._cells.n_free < n_tokens:
+            self.drop(next(number for number in self._held if number != self._live))
+
+    def _know(self, number: int, n_tokens: int, logits: NDArray[np.float32]) -> None:
+        self._known[number, n_tokens] = logits
+        self._known.move_to_end((number, n_tokens))
+        if len(self._known) > _N_PLACES_KNOWN:
+            self._known.popitem(last=False)
+
+    def _forget(self, number: int, n_tokens: int) -> None:
+        for place in [at for at in self._known if at[0] == number and at[1] > n_tokens]:
+            del self._known[place]
+
+    def _filled(self, tokens: Sequence[int]) -> Any:
+        """The batch that appends tokens to the live sequence, and asks what comes after them."""
+        return self._batch.filled(tokens, len(self.tokens), self._live)
+
+    def _adjust(self, parameters: Any) -> None:
+        """Change what llama.cpp is asked for, in contexts of another kind."""
+
+
+class _Batch:
+    """llama.cpp's struct of the same name, over arrays that are used again and again.
+
+    All the pointers to a token's sequence lead to one number, so that it costs one to change it.
+    """
+
+    def __init__(self, api: Any, n_most: int) -> None:
+        self._tokens = (ctypes.c_int32 * n_most)()
+        self._positions = (ctypes.c_int32 * n_most)()
+        self._n_sequences = (ctypes.c_int32 * n_most)(*[1] * n_most)
+        self._number = (ctypes.c_int32 * 1)()
+        pointer = ctypes.cast(self._number, ctypes.POINTER(ctypes.c_int32))
+        self._numbers = (ctypes.POINTER(ctypes.c_int32) * n_most)(*[pointer] * n_most)
+        self._outputs = (ctypes.c_int8 * n_most)()
+        self._batch = api.llama_batch()
+        self._batch.token = self._tokens
+        self._batch.embd = None
+        self._batch.pos = self._positions
+        self._batch.n_seq_id = self._n_sequences
+        self._batch.seq_id = self._numbers
+        self._batch.logits = self._outputs
+        self._last = 0
+
+    def filled(self, tokens: Sequence[int], position: int, number: int) -> Any:
+        n_tokens = len(tokens)
+        self._tokens[:n_tokens] = list(tokens)
+        self._positions[:n_tokens] = list(range(position, position + n_tokens))
+        self._number[0] = number
+        self._outputs[self._last] = 0
+        self._last = n_tokens - 1
+        self._outputs[self._last] = 1
+        self._batch.n_tokens = n_tokens
+        return self._batch
+
+
+def n_spare_cells(n_ctx: int) -> int:
+    """How many cells a context has beyond its window, for what forks hold on their own."""
+    return min(int(n_ctx * _SPARE_SHARE), _MOST_SPARE_CELLS)

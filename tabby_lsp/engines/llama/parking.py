@@ -1,0 +1,65 @@
+"""What was read of other documents and other places, out of the context and not forgotten. Pure.
+
+Invariant: never more than so many bytes, and the one that was not used for longest goes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tabby_lsp.engines.llama.kv import n_common
+
+# What another has but for so many tokens need not be kept beside it: they are read in no time.
+_FEW_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A sequence's tokens, and its part of the KV cache as llama.cpp writes it."""
+
+    tokens: list[int]
+    state: bytearray
+
+
+class Parking:
+    """Lives as long as the context whose sequences it keeps."""
+
+    def __init__(self, n_most_bytes: int) -> None:
+        self._n_most_bytes = n_most_bytes
+        self._parked: list[Parked] = []  # the latest used last
+
+    @property
+    def n_bytes(self) -> int:
+        """How much is parked."""
+        return sum(len(parked.state) for parked in self._parked)
+
+    def best(self, wanted: list[int]) -> tuple[Parked, int] | None:
+        """What has most of a prompt, and how many of its first tokens that is; None for nothing."""
+        found = [(n_common(parked.tokens, wanted), n) for n, parked in enumerate(self._parked)]
+        n_tokens, index = max(found, default=(0, 0))
+        return (self._parked[index], n_tokens) if n_tokens else None
+
+    def touch(self, parked: Parked) -> None:
+        """It is used now, and the last to be forgotten."""
+        self._parked.remove(parked)
+        self._parked.append(parked)
+
+    def has(self, tokens: list[int]) -> bool:
+        """Whether nearly all of a sequence is parked already."""
+        found = self.best(tokens)
+        return found is not None and found[1] >= len(tokens) - _FEW_TOKENS
+
+    def takes(self, n_bytes: int) -> bool:
+        """Whether a state of this size is parked at all."""
+        return 0 < n_bytes <= self._n_most_bytes
+
+    def put(self, parked: Parked) -> None:
+        """Keep a sequence, in the place of those of which it has nearly all."""
+        self._parked = [
+            other
+            for other in self._parked
+            if n_common(other.tokens, parked.tokens) < len(other.tokens) - _FEW_TOKENS
+        ]
+        self._parked.append(parked)
+        while self.n_bytes > self._n_most_bytes:
+            del self._parked[0]

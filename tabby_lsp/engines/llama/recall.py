@@ -1,0 +1,100 @@
+"""Has the context hold as much of a prompt as is known anywhere, so that the least is read.
+
+Invariant: what somebody reads ahead takes nothing away from what is at work, where sequences can be
+forked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tabby_lsp.engines.llama.kv import best, n_common
+from tabby_lsp.engines.llama.parking import Parked
+
+if TYPE_CHECKING:
+    from tabby_lsp.engines.llama.context import Context
+    from tabby_lsp.engines.llama.kv import Reuse
+    from tabby_lsp.engines.llama.parking import Parking
+
+# To read so many tokens is as cheap as to save or to restore them.
+_FEW_TOKENS = 32
+# A fork that goes on where the prompt ends, or nearly so, may be what is typed next.
+_N_NEAR_END = 8
+
+
+class Recall:
+    """What one context holds, and what is parked beside it; lives as long as the context."""
+
+    def __init__(self, context: Context, parking: Parking) -> None:
+        self._context = context
+        self._parking = parking
+
+    def cost(self, prompt: list[int]) -> int:
+        """How many tokens of a prompt would have to be evaluated."""
+        parked = self._parking.best(prompt)
+        return len(prompt) - max(self._held(prompt).n_tokens, parked[1] if parked else 0)
+
+    def begin(self, prompt: list[int], *, is_ahead: bool = False) -> None:
+        """Have the live sequence be the beginning of a prompt, as much of it as is known.
+
+        It is all of it only where it is noted what the model says after it.
+        """
+        context = self._context
+        reuse, parked = self._held(prompt), self._parking.best(prompt)
+        is_worth_it = parked is not None and parked[1] >= reuse.n_tokens + _FEW_TOKENS
+        if parked is not None and is_worth_it and not is_ahead:
+            self._restore(parked[0])
+        else:
+            self._take(reuse, is_ahead=is_ahead)
+        if not is_ahead:
+            self._drop_what_is_passed_over(prompt)
+        held = context.held[context.live]
+        n_tokens = n_common(held.tokens, prompt)
+        if context.n_least > 1:
+            n_tokens = min(n_tokens, context.n_in_order())
+        if n_tokens < len(prompt) or context.noted(n_tokens) is None:
+            n_tokens = max(0, min(n_tokens, len(prompt) - context.n_least))
+        if is_ahead and n_tokens < len(context.tokens):
+            context.fork(n_tokens)
+        context.keep(n_tokens)
+        context.held[context.live].n_prompt = len(prompt)
+
+    def _held(self, prompt: list[int]) -> Reuse:
+        return best({n: held.tokens for n, held in self._context.held.items()}, prompt)
+
+    def _take(self, reuse: Reuse, *, is_ahead: bool) -> None:
+        """Go on from the beginning of a sequence in the context."""
+        context = self._context
+        held = context.held[reuse.number]
+        n_lost = min(held.n_prompt, len(held.tokens)) - reuse.n_tokens
+        if not is_ahead and n_lost > _FEW_TOKENS:
+            self._park()
+            if reuse.n_tokens <= _FEW_TOKENS:
+                context.clear()
+                return
+        context.switch(reuse.number)
+
+    def _restore(self, parked: Parked) -> None:
+        context = self._context
+        self._park()
+        # What is at work stands in the lowest cells, since attention runs over all below it.
+        context.clear()
+        self._parking.touch(parked)
+        context.restore(parked.tokens, parked.state)
+
+    def _park(self) -> None:
+        """Keep what the live sequence holds, where it would take long to read it again."""
+        context, parking = self._context, self._parking
+        tokens = list(context.tokens)
+        if len(tokens) <= _FEW_TOKENS or parking.has(tokens):
+            return
+        if parking.takes(context.n_saved_bytes()) and (state := context.saved()):
+            parking.put(Parked(tokens, state))
+
+    def _drop_what_is_passed_over(self, prompt: list[int]) -> None:
+        """Also because forks stand in the way: what is read next comes behind their cells."""
+        context = self._context
+        for number, held in list(context.held.items()):
+            may_come_next = n_common(held.tokens, prompt) >= len(prompt) - _N_NEAR_END
+            if number != context.live and not may_come_next:
+                context.drop(number)
