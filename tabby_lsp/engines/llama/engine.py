@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.llama.desk import Desk
 from tabby_lsp.engines.llama.generation import continue_text, generate
+from tabby_lsp.engines.llama.healing import Vocabulary
 from tabby_lsp.engines.llama.resident import Resident
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ class LlamaEngine:
         await self._resident.close()
 
     def _prepare(self, loaded: Loaded) -> None:
-        self._desk = Desk(self._fim, loaded.tokenize)
+        model = loaded.model
+        vocabulary = Vocabulary([*map(model.piece, range(model.n_vocab))])
+        heals = vocabulary.has_all_bytes
+        self._desk = Desk(self._fim, loaded.tokenize, vocabulary if heals else None)
 
     async def _answer(
         self, work: Callable[[Loaded], Iterator[Piece]], *, goes_first: bool = False
