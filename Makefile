@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-page test-emacs vscode check-vscode test-vscode check fix bench bench-peers docs clean
+.PHONY: help setup demo test soak test-page test-emacs vscode check-vscode test-vscode check fix bench bench-peers bench-quality train test-training docs clean
 
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -24,6 +24,10 @@ demo: .venv/.has-local ## watch the language server complete code, key by key, w
 test: check build/clients/node ## check, then run every test
 	@$(BIN)/python -m pytest
 	@$(HAS_CHROMIUM) || echo "NOT TESTED: the web page, for there is no Chromium here; apt-get install chromium."
+
+# Part of `test` in small. Two hours; what it prints stands in docs/reliability.md.
+soak: .venv/.has-test ## every fault as often as docs/reliability.md promises
+	@$(BIN)/python -m pytest tests/faults --soak
 
 # Part of `test` where there is a Chromium.
 test-page: .venv/.has-test ## use the web page in the real Chromium
@@ -56,15 +60,30 @@ fix: .venv/.has-test ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: .venv/.has-test ## measure, and print the figures
+bench: .venv/.has-test ## measure what a key costs, and print the figures (ARGUMENTS="--help" for more)
 	@cd benchmarks && for file in [a-z]*.py; do \
 		(cd .. && $(BIN)/python -m "benchmarks.$${file%.py}") || exit 1; done
+	@$(BIN)/python -m benchmarks.keystrokes $(ARGUMENTS)
 
 # Builds the server once, from the source of llama-cpp-python that pip has: ten minutes of processor time.
 bench-peers: .venv/.has-test ## prove the engines on a real llama-server, and measure them beside llama.vim
 	@$(BIN)/python -c "from benchmarks.peers.server_build import llama_server; llama_server()"
 	@$(BIN)/python -m pytest tests/model/check_llama_server.py
 	@$(BIN)/python -m benchmarks.peers
+
+# The starter at places in code that it was not trained on; ARGUMENTS are those of the program.
+bench-quality: .venv/.has-test ## measure how good completions are (ARGUMENTS="--help" for more)
+	@$(BIN)/python -m benchmarks.quality $(ARGUMENTS)
+
+# MINUTES of this machine's processors, or its GPU; START=FILE.gguf goes on from a model.
+train: .venv/.has-local build/training/venv/.has-training ## make a model like the starter in MINUTES=10, and measure it
+	@$(TRAINING_PYTHON) -m training make --minutes $(or $(MINUTES),10) \
+		$(if $(START),--start $(START))
+	@$(BIN)/python -m training.evaluate --model build/training/model.gguf \
+		--context siblings --places 60 --lines 5
+
+test-training: .venv/.has-local build/training/venv/.has-training ## test what needs torch: llama.cpp computes the same
+	@$(TRAINING_PYTHON) -m pytest --override-ini addopts=--import-mode=importlib tests/training/check_*.py
 
 docs: .venv/.has-test ## write the pages that come from the code
 	@$(WRITE_DOCS) >/dev/null || $(WRITE_DOCS)
@@ -83,6 +102,15 @@ ANY_PYTHON = $(shell command -v python3 || command -v python || command -v "$(PY
 
 .venv/.has-test: pyproject.toml .ci/make_venv.py
 	@$(call make_venv,local$(comma)test)
+
+# Torch is large and nothing but training needs it.
+TRAINING_PYTHON := $(subst .venv,build/training/venv,$(BIN))/python
+build/training/venv/.has-training: pyproject.toml
+	@echo "Installing what trains a model into build/training/venv."
+	@mkdir -p build/training
+	@$(BIN)/python -m venv build/training/venv
+	@$(TRAINING_PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[training]'
+	@touch $@
 
 # The same for the clients written for Node that the tests drive.
 build/clients/node: tests/http/clients/package-lock.json .ci/make_clients.py .ci/node.py

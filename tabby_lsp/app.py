@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tabby_lsp.ahead import Ahead
 from tabby_lsp.choice import (
     chat_engine_for,
     chat_engine_settings,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from tabby_lsp.choice import Runner
     from tabby_lsp.config import Settings
     from tabby_lsp.request import Ask
 
@@ -75,22 +77,24 @@ class Reply:
 
     completion: Completion | None
     decision: Decision
+    others: tuple[Completion, ...] = ()  # what else may stand there, the best first
 
 
 class App:
     """The engine, the caches and the snippets behind every face; lives until `close`."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, chat_engine: ChatEngine, precedence: Precedence
+        self, settings: Settings, engine: Engine, chat_engine: ChatEngine, runner: Runner
     ) -> None:
         self.settings = settings
         self.engine = engine
         self.chat_engine = chat_engine
-        self._precedence = precedence
+        self._runner = runner
         self.fates = Fates(Ledger(stats_path()) if settings.stats.enabled else None)
         self.decisions: deque[Decision] = deque(maxlen=_N_DECISIONS_KEPT)
         self._cache = CompletionCache()
         self._sharing = Sharing()
+        self._ahead = Ahead()
         self._late: dict[str, asyncio.Task[pipeline.Answer]] = {}  # by the document's uri
         self._neighbours = Neighbours()
         self._sticky: dict[str, tuple[int, tuple[Snippet, ...]]] = {}  # likewise
@@ -139,16 +143,17 @@ class App:
             self.fates = Fates(Ledger(stats_path()) if settings.stats.enabled else None)
         answering = self._sharing
         if was != settings:
+            self._ahead.end()
             # What was answered with other settings is no answer any more.
             self._cache, self._sharing = CompletionCache(), Sharing()
             self._sticky.clear()
         if engine_settings(was) != engine_settings(settings):
-            newer = await asyncio.to_thread(engine_for, settings, self._precedence)
+            newer = await asyncio.to_thread(engine_for, settings, self._runner)
             old, self.engine = self.engine, newer
             answering.end()
             await old.close()
         if chat_engine_settings(was) != chat_engine_settings(settings):
-            chats = await asyncio.to_thread(chat_engine_for, settings, self._precedence)
+            chats = await asyncio.to_thread(chat_engine_for, settings, self._runner)
             chatted, self.chat_engine = self.chat_engine, chats
             await chatted.close()
 
@@ -165,10 +170,12 @@ class App:
         self.fates.ended(uri)
         self._sticky.pop(uri, None)
         self._end_late(uri)
+        self._ahead.end(uri)
 
     async def close(self) -> None:
         """Give everything back; harmless a second time."""
         self.fates.end_all()
+        self._ahead.end()
         self._sharing.end()
         await asyncio.gather(self.engine.close(), self.chat_engine.close())
 
@@ -196,7 +203,9 @@ class App:
             total_ms = (time.perf_counter() - started_s) * 1000
             decision = self._decision(ask, outcome, answer.reason, account, total_ms)
             self.decisions.append(decision)
-        return Reply(completion=answer.completion, decision=decision)
+        if answer.completion is not None and answer.reason != "first-lines":
+            self._look_ahead(ask, answer.completion)
+        return Reply(completion=answer.completion, decision=decision, others=answer.others)
 
     async def _answer_within(
         self, ask: Ask, account: pipeline.Account, limit_s: float
@@ -211,7 +220,7 @@ class App:
             return answering.result()
         self._late[canonical_uri(ask.uri)] = answering
         answering.add_done_callback(self._log_late)
-        lines = self._sharing.so_far(question_of(ask).place)
+        lines = self._sharing.so_far(question_of(ask))
         return pipeline.Answer(lines, "first-lines" if lines else "not-yet")
 
     def _end_late(self, uri: str) -> None:
@@ -220,6 +229,8 @@ class App:
             late.cancel()
 
     async def _answer(self, ask: Ask, account: pipeline.Account) -> pipeline.Answer:
+        question = question_of(ask)
+        self._ahead.heed(question.place)
         # A cancelled one leaves what it shares with this one only after this one has joined.
         self._end_late(canonical_uri(ask.uri))
         if why_not := self.silence(ask.language, ask.uri):
@@ -228,10 +239,9 @@ class App:
             return pipeline.Answer(None, "too-large")
         if self.engine.status.state not in ("ready", "away"):
             return pipeline.Answer(None, "model-loading")
-        question = question_of(ask)
         wait_s, has_waited = self._wait_s(ask, question), False
         while (answer := pipeline.at_hand(question, self._cache)) is None:
-            found = self._sharing.find(question.place)
+            found = self._sharing.find(question)
             if found is not None:
                 answer = await self._sharing.join(*found)
                 if answer is not None and not found[1]:
@@ -251,6 +261,7 @@ class App:
             max_block_tokens=settings.max_tokens,
             max_line_tokens=settings.max_line_tokens,
             offers_blocks=settings.block == "auto",
+            least_percent=settings.confidence,
         )
 
         async def answer(hear: Callable[[str], None]) -> pipeline.Answer:
@@ -258,16 +269,32 @@ class App:
             given = await pipeline.ask_model(
                 question, limits, cache, lambda: self._gather(ask), engine, account
             )
-            if account.timings.total_ms:
+            if account.timings.total_ms and not question.is_ahead:
                 self._responses_ms.append(account.timings.total_ms)
                 self._last_failure = ""
             return given
 
         return await self._sharing.begin(question, answer)
 
+    def _look_ahead(self, ask: Ask, completion: Completion) -> None:
+        """Prepare what will be asked when the suggestion has been accepted."""
+        wanted, cache = self.settings.completion.ahead, self._cache
+        if wanted == "never" or (wanted == "auto" and self.engine.status.is_remote):
+            return
+        question = pipeline.next_question(question_of(ask), completion, cache)
+        if question is None:
+            return
+
+        async def prepare() -> None:
+            is_known = pipeline.at_hand(question, cache) is not None
+            if not is_known and self._sharing.find(question) is None:
+                await self._ask_model(ask, question, pipeline.Account())
+
+        self._ahead.begin(question.place, prepare)
+
     def _wait_s(self, ask: Ask, question: pipeline.Question) -> float:
         """How long to wait for a newer request; a server far away is not asked at every key."""
-        if not ask.automatic or self._sharing.is_at(question.place):
+        if not ask.automatic or self._sharing.is_at(question):
             return 0
         asked_s, self._last_asked_s = self._last_asked_s, time.perf_counter()
         self._pace = self._pace.after((self._last_asked_s - asked_s) * 1000)
@@ -327,11 +354,14 @@ class App:
         )
 
 
-def build(settings: Settings) -> App:
-    """Everything that the settings ask for; a model that cannot be used is found out here."""
-    precedence = Precedence()
-    chat_engine = chat_engine_for(settings, precedence)
-    return App(settings, engine_for(settings, precedence), chat_engine, precedence)
+def build(settings: Settings, runner: Runner | None = None) -> App:
+    """Everything that the settings ask for; a model that cannot be used is found out here.
+
+    Without a `runner` this process runs the models of this machine.
+    """
+    runner = runner or Precedence()
+    chat_engine = chat_engine_for(settings, runner)
+    return App(settings, engine_for(settings, runner), chat_engine, runner)
 
 
 def stats_path() -> Path:

@@ -11,7 +11,11 @@ from tabby_lsp.engines.absent import AbsentEngine
 from tabby_lsp.engines.llama.chat import LlamaChatEngine
 from tabby_lsp.engines.llama.embedding import LlamaEmbedder
 from tabby_lsp.engines.llama.engine import LlamaEngine
+from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.engines.scripted import ScriptedEngine, read_script
+from tabby_lsp.host.engines import HostedEngine
+from tabby_lsp.host.link import Link
+from tabby_lsp.host.model import HostedModel
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.found import locate
 from tabby_lsp.models.gguf import read_header
@@ -20,7 +24,8 @@ from tabby_lsp.models.roles import template_of
 if TYPE_CHECKING:
     from tabby_lsp.config import EngineSettings, Settings
     from tabby_lsp.domain import ChatEngine, Embedder, Engine
-    from tabby_lsp.engines.llama.precedence import Precedence
+    from tabby_lsp.host.model import ModelRole
+    from tabby_lsp.models.gguf import Header
 
 # Small enough for most laptops, and of a use.
 _ADVISED = "Qwen2.5-Coder-1.5B-Instruct"
@@ -30,19 +35,26 @@ NO_CHAT_MODEL = (
 )
 
 
-def engine_for(settings: Settings, precedence: Precedence) -> Engine:
+# Who runs the models of this machine: this process, in which completions go first, or the host.
+Runner = Precedence | Link
+
+
+def engine_for(settings: Settings, runner: Runner) -> Engine:
     """Who completes; what cannot be used is found out here, and said with each request."""
     try:
         if settings.engine in settings.engines:
             return _own_engine(settings.engine, settings.engines[settings.engine])
         header = read_header(locate(settings.model, data_dir()))
-        return LlamaEngine(settings.model, header, fim_of(header), settings.local, precedence)
+        fim = fim_of(header)
+        if isinstance(runner, Link):
+            return _hosted("completion", settings.model, header, settings, fim.languages, runner)
+        return LlamaEngine(settings.model, header, fim, settings.local, runner)
     except EngineError as error:
         own = settings.engine if settings.engine in settings.engines else ""
         return AbsentEngine(own or settings.model, str(error))
 
 
-def chat_engine_for(settings: Settings, precedence: Precedence) -> ChatEngine:
+def chat_engine_for(settings: Settings, runner: Runner) -> ChatEngine:
     """Who chats, likewise."""
     name, model = settings.chat.engine, settings.chat.model
     try:
@@ -52,7 +64,9 @@ def chat_engine_for(settings: Settings, precedence: Precedence) -> ChatEngine:
             return AbsentEngine("", NO_CHAT_MODEL)
         header = read_header(locate(model, data_dir()))
         template_of(header)
-        return LlamaChatEngine(model, header, settings.local, precedence)
+        if isinstance(runner, Link):
+            return _hosted("chat", model, header, settings, (), runner)
+        return LlamaChatEngine(model, header, settings.local, runner)
     except EngineError as error:
         return AbsentEngine(name if name in settings.engines else model, str(error))
 
@@ -67,6 +81,14 @@ def embedder_for(settings: Settings, precedence: Precedence) -> Embedder:
         return AbsentEngine(model, str(error))
 
 
+def engine_of_host(model: HostedModel, precedence: Precedence) -> LlamaEngine | LlamaChatEngine:
+    """The engine of a model that a window asks the host for; raises EngineError."""
+    header = read_header(Path(model.path))
+    if model.role == "chat":
+        return LlamaChatEngine(model.name, header, model.local, precedence)
+    return LlamaEngine(model.name, header, fim_of(header), model.local, precedence)
+
+
 def engine_settings(settings: Settings) -> tuple[object, ...]:
     """What the choice of `engine_for` depends on."""
     return settings.model, settings.engine, settings.engines, settings.local
@@ -76,6 +98,19 @@ def chat_engine_settings(settings: Settings) -> tuple[object, ...]:
     """What the choice of `chat_engine_for` depends on."""
     chat = settings.chat
     return chat.model, chat.engine, settings.engines, settings.local
+
+
+def _hosted(
+    role: ModelRole,
+    name: str,
+    header: Header,
+    settings: Settings,
+    languages: tuple[str, ...],
+    link: Link,
+) -> HostedEngine:
+    path = str(header.path.absolute())
+    model = HostedModel(role=role, name=name, path=path, local=settings.local)
+    return HostedEngine(model, languages, link)
 
 
 def _own_engine(name: str, engine: EngineSettings) -> Engine:

@@ -56,6 +56,11 @@ _MODEL_ACTIONS = {
     "verify": ("[NAME]", "read installed models again and compare their SHA-256"),
 }
 
+_HOST_ACTIONS = {
+    "status": "which engine host runs, for how many windows, with which models",
+    "stop": "end it; a window that needs one starts the next",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0, 1 where something is wrong, 2 for a wrong call."""
@@ -97,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     lsp.add_argument("--stdio", action="store_true", help="talk over stdin and stdout (always)")
     lsp.add_argument(
-        "--in-process", action="store_true", help="run the engine in this process (always, for now)"
+        "--in-process",
+        action="store_true",
+        help="run the models in this process, not in the engine host that all windows share",
     )
     complete = commands.add_parser(
         "complete", parents=[settings], help="complete at a place in a file", allow_abbrev=False
@@ -134,6 +141,16 @@ def _parser() -> argparse.ArgumentParser:
     # `tabby download`, for who calls us by Tabby's name; `models pull` is ours.
     fetch = commands.add_parser("download", parents=[settings], allow_abbrev=False)
     fetch.add_argument("--prefer-local-file", action="store_true", help=argparse.SUPPRESS)
+    host = commands.add_parser("host", help="the engine host", allow_abbrev=False)
+    doings = host.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action, text in _HOST_ACTIONS.items():
+        doing = doings.add_parser(action, parents=[settings], help=text, allow_abbrev=False)
+        if action == "status":
+            doing.add_argument("--json", action="store_true", help="print it as JSON")
+    # What the language server starts, and what that starts to try llama.cpp out.
+    doings.add_parser("run", parents=[settings], allow_abbrev=False)
+    trying = doings.add_parser("try", parents=[settings], allow_abbrev=False)
+    trying.add_argument("avoided", nargs="*")
     doctor = commands.add_parser(
         "doctor", parents=[settings], help="check this installation", allow_abbrev=False
     )
@@ -159,11 +176,15 @@ def _lsp(parsed: argparse.Namespace) -> int:
 
     stdout = claim_stdout()
     from tabby_lsp.app import build
+    from tabby_lsp.host.link import Link
     from tabby_lsp.servers.lsp.server import create_server, serve
 
     sources = _sources(parsed)
-    _log_to(_resolved(sources))
-    server = create_server(build, sources)
+    resolved = _resolved(sources)
+    _log_to(resolved)
+    is_shared = resolved.settings.host.shared and not parsed.in_process
+    runner = Link(_passed_on_to_host(parsed)) if is_shared else None
+    server = create_server(lambda settings: build(settings, runner), sources)
     status = asyncio.run(serve(server, sys.stdin.buffer, stdout))
     logging.shutdown()
     # The threads that read stdin and that run a model are not worth waiting for.
@@ -183,7 +204,8 @@ def _chat(parsed: argparse.Namespace) -> int:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    from tabby_lsp.commands.serve import Devices, serve_http
+    from tabby_lsp.commands.serve import serve_http
+    from tabby_lsp.servers.http.machine import Devices
 
     # A component that starts Tabby on Windows spells it so.
     names = {"vulcan": "vulkan"}
@@ -213,6 +235,17 @@ def _doctor(parsed: argparse.Namespace) -> int:
     from tabby_lsp.commands.doctor import doctor
 
     return doctor(_resolved(_sources(parsed)), as_json=parsed.json)
+
+
+def _host(parsed: argparse.Namespace) -> int:
+    from tabby_lsp.commands import host, self_test
+
+    settings = _settings_or_exit(parsed).settings
+    if parsed.action == "run":
+        return host.run(settings)
+    if parsed.action == "try":
+        return self_test.in_child(parsed.avoided)
+    return host.stop() if parsed.action == "stop" else host.status(as_json=parsed.json)
 
 
 def _stats(parsed: argparse.Namespace) -> int:
@@ -247,6 +280,7 @@ _COMMANDS = {
     "serve": _serve,
     "download": _download,
     "demo": _demo,
+    "host": _host,
     "doctor": _doctor,
     "stats": _stats,
     "models": _models,
@@ -307,6 +341,11 @@ def _passed_on(parsed: argparse.Namespace) -> list[str]:
     """The flags that a language server started by a command gets too."""
     flags = {"--config": parsed.config, "--model": parsed.model, "--log-file": parsed.log_file}
     return [part for name, value in flags.items() if value for part in (name, str(value))]
+
+
+def _passed_on_to_host(parsed: argparse.Namespace) -> list[str]:
+    """The host has its settings from the user's file, never from a window."""
+    return ["--config", str(parsed.config.absolute())] if parsed.config else []
 
 
 def _exit_with(message: str) -> NoReturn:

@@ -27,6 +27,7 @@ Reason = Literal[
     "cached-nothing",
     "nothing-to-add",
     "filtered",
+    "low-confidence",
     "first-lines",
     "not-yet",
     "cannot-be-drawn",
@@ -202,6 +203,8 @@ class EngineStatus:
     is_remote: bool = False  # whether each request goes to a server
     n_evaluated_total: int = 0
     n_generated_total: int = 0
+    n_waiting: int = 0  # requests that wait here for the one that is answered
+    n_ctx: int = 0  # tokens that the model holds in mind; 0 where it is not loaded here
 
 
 class Engine(Protocol):

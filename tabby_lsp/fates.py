@@ -20,7 +20,7 @@ from tabby_lsp.completion.outcomes import (
 from tabby_lsp.ledger import Entry, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     # The live document from the start of a line, at most so many characters.
     ReadFromLine = Callable[[int, int], str]
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Followed:
-    following: Following
+    followings: list[Following]  # the best first; several where somebody may choose
     latency_ms: int
     is_from_cache: bool
 
 
 class Fates:
-    """At most one suggestion for each document; lives as long as the app."""
+    """At most one suggestion for each document, or a few to choose from; lives as long as the app.
+
+    Of several to choose from, all that were not taken are one suggestion with the one that was.
+    """
 
     def __init__(self, ledger: Ledger | None) -> None:
         """Without a ledger nothing is written."""
@@ -46,30 +49,40 @@ class Fates:
         """A name for a suggestion, which the accept command will bring back."""
         return str(next(self._ids))
 
-    def shown(self, shown: Shown, latency_ms: int, is_from_cache: bool, read: ReadFromLine) -> str:
-        """Follow a suggestion from now on; the id to send along with it.
+    def shown(
+        self, shown: Sequence[Shown], latency_ms: int, is_from_cache: bool, read: ReadFromLine
+    ) -> list[str]:
+        """Follow what may be chosen from, the best first; the ids to send along.
 
         The rest of one that is being typed along is no new one, and keeps its id.
         """
-        earlier = self._followed.get(shown.uri)
-        if earlier is not None and continues(earlier.following, shown):
-            return earlier.following.shown.id
-        self.ended(shown.uri)
-        live = read(shown.line, window_chars(shown))
-        self._followed[shown.uri] = _Followed(begin(shown, live), latency_ms, is_from_cache)
-        return shown.id
+        uri = shown[0].uri
+        followed = self._followed.get(uri)
+        if followed is None or _continued(followed, shown[0]) is None:
+            self.ended(uri)
+            followed = self._followed[uri] = _Followed([], latency_ms, is_from_cache)
+        ids = []
+        for each in shown:
+            earlier = _continued(followed, each)
+            if earlier is None:
+                live = read(each.line, window_chars(each))
+                followed.followings.append(begin(each, live))
+            ids.append(earlier.shown.id if earlier else each.id)
+        return ids
 
     def edited(self, uri: str, read: ReadFromLine) -> None:
         """Look at a document after an edit."""
         followed = self._followed.get(uri)
         if followed is None:
             return
-        if followed.following.fate is not None:
+        if any(following.fate is not None for following in followed.followings):
             self.ended(uri)
             return
-        shown = followed.following.shown
-        live = read(shown.line, window_chars(shown))
-        followed.following = follow(followed.following, live)
+        edited = [
+            follow(each, read(each.shown.line, window_chars(each.shown)))
+            for each in followed.followings
+        ]
+        followed.followings = [e for e in edited if e.fate != "dismissed"] or edited[:1]
 
     def accepted(self, suggestion_id: object) -> None:
         """The client says that a suggestion was taken; an unknown id means nothing.
@@ -77,8 +90,9 @@ class Fates:
         It may say so before the edit or after it: what has ended is kept until the next event.
         """
         for followed in self._followed.values():
-            if followed.following.shown.id == suggestion_id:
-                followed.following = accepted(followed.following)
+            for each in followed.followings:
+                if each.shown.id == suggestion_id:
+                    followed.followings = [accepted(each)]
 
     def ended(self, uri: str) -> None:
         """Nothing more will become of what was shown in a document: write it down."""
@@ -92,8 +106,15 @@ class Fates:
             self.ended(uri)
 
 
+def _continued(followed: _Followed, newer: Shown) -> Following | None:
+    """Which of those that are followed a newer suggestion is the rest of."""
+    return next((each for each in followed.followings if continues(each, newer)), None)
+
+
 def _entry(followed: _Followed) -> Entry:
-    following = dismissed(followed.following)
+    followings = followed.followings
+    taken = next((each for each in followings if each.fate is not None), followings[0])
+    following = dismissed(taken)
     shown = following.shown
     assert following.fate is not None, "dismissed() ends what has not ended"
     return Entry(

@@ -56,11 +56,24 @@ MAX_WAITING = 32
 MAX_TYPING = 8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How a model is loaded where somebody says so; else as the settings have it."""
+
+    n_ctx: int = 0  # tokens that it holds in mind; 0 for as the settings have it
+    n_ubatch: int = 0  # tokens of a prompt that it reads in one go; likewise
+    is_on_processor: bool = False  # whatever else there is
+
+
+AS_SET = Fit()
+
+
 @dataclass(eq=False, slots=True)
 class _Place:
     """One engine, and how many use it."""
 
     asked: str  # what it was asked for by: a name, or a path
+    fit: Fit
     name: str  # what it is called by clients, who are told no path
     engine: Any
     n_users: int = 0
@@ -70,7 +83,7 @@ class _Place:
 class Rack:
     """Lives as long as the server; `make` builds the engine of a role by its model's name."""
 
-    def __init__(self, make: Callable[[Role, str], Loadable]) -> None:
+    def __init__(self, make: Callable[[Role, str, Fit], Loadable]) -> None:
         self._make = make
         self._places: dict[Role, _Place] = {}  # what was loaded last stands last
         self._changing = asyncio.Lock()
@@ -128,22 +141,22 @@ class Rack:
             if not place.n_users:
                 place.is_free.set()
 
-    async def put(self, role: Role, name: str) -> None:
+    async def put(self, role: Role, name: str, fit: Fit = AS_SET) -> None:
         """Have another model answer; requests that run end with the one they have.
 
         Raises EngineError where it cannot be loaded, and everything stays as it was.
         """
         async with self._changing:
             old = self._places.get(role)
-            if old is not None and old.asked == name:
+            if old is not None and (old.asked, old.fit) == (name, fit):
                 self._stand(role, old)
                 return
             try:
-                new = await self._loaded(role, name)
+                new = await self._loaded(role, name, fit)
             except DoesNotFit:
                 if old is None and not self._leaving:
                     raise
-                await self._put_after(role, name, old)
+                await self._put_after(role, name, fit, old)
             else:
                 self._stand(role, new)
                 self._dismiss(old)
@@ -156,27 +169,27 @@ class Rack:
                 raise NotLoaded(f"No {role} model is loaded.")
             self._dismiss(old)
 
-    async def _loaded(self, role: Role, name: str) -> _Place:
-        engine = await asyncio.to_thread(self._make, role, name)
+    async def _loaded(self, role: Role, name: str, fit: Fit) -> _Place:
+        engine = await asyncio.to_thread(self._make, role, name, fit)
         try:
             await engine.load()
         except BaseException:
             await engine.close()
             raise
-        return _Place(name, called(name), engine)
+        return _Place(name, fit, called(name), engine)
 
-    async def _put_after(self, role: Role, name: str, old: _Place | None) -> None:
+    async def _put_after(self, role: Role, name: str, fit: Fit, old: _Place | None) -> None:
         """Load when all that leaves has gone; where that fails, the old model comes back."""
         self._between.add(role)
         try:
             self._dismiss(self._places.pop(role, None))
             await asyncio.gather(*self._leaving)
             try:
-                new = await self._loaded(role, name)
+                new = await self._loaded(role, name, fit)
             except EngineError:
                 if old is not None:
                     with suppress(EngineError):
-                        self._stand(role, await self._loaded(role, old.asked))
+                        self._stand(role, await self._loaded(role, old.asked, old.fit))
                 raise
             self._stand(role, new)
         finally:

@@ -37,6 +37,8 @@ class Ask:
     suffix: str
     n_document_chars: int
     automatic: bool
+    n_candidates: int = 1  # how many answers there should be to choose from
+    takes_unlikely: bool = False  # although nobody may have asked
     waited_ms: float = 0  # for a newer key, by the editor before it asked
     shape: Shape = "ghost-text"
     others: Sequence[OpenFile] = ()  # the other documents that are open, latest first
@@ -50,6 +52,8 @@ def question_of(ask: Ask) -> Question:
         path=name_below(ask.path, ask.root),
         repository=ask.root.name if ask.root else "",
         automatic=ask.automatic,
+        n_candidates=ask.n_candidates,
+        takes_unlikely=ask.takes_unlikely,
     )
 
 

@@ -9,8 +9,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tabby_lsp.completion.cache import CLOSERS, CompletionCache, Place
-from tabby_lsp.completion.pipeline import Answer, first_lines
+from tabby_lsp.completion.cache import CompletionCache
+from tabby_lsp.completion.pipeline import Answer, GaveWayError, first_lines
+from tabby_lsp.completion.place import typed_since
 from tabby_lsp.domain import EngineError
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from tabby_lsp.completion.pipeline import Question
     from tabby_lsp.domain import Completion
-
-# The halves of pairs that an editor puts right of the cursor by itself while somebody types a word.
-_MAX_CLOSERS = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -43,34 +41,48 @@ class Sharing:
     def __init__(self) -> None:
         self._running: list[Work] = []
 
-    def find(self, place: Place) -> tuple[Work, str] | None:
-        """The work that serves a place, and what was typed since it was begun; the latest first."""
+    def find(self, question: Question) -> tuple[Work, str] | None:
+        """The work that serves a question, and what was typed since it was begun; the latest first.
+
+        What is made ahead serves nobody before it has begun to speak: who asks goes first. Who asks
+        explicitly wants more than what is made unasked.
+        """
         for work in reversed(self._running):
-            typed = typed_since(work.question.place, place)
-            if typed is not None and work.serves(typed):
-                return work, typed
+            if work.question.is_ahead and not work.text:
+                continue
+            if work.question.automatic and not question.automatic:
+                continue
+            if work.question.n_candidates < question.n_candidates:
+                continue
+            for typed in typed_since(work.question.place, question.place):
+                if work.serves(typed):
+                    return work, typed
         return None
 
-    def is_at(self, place: Place) -> bool:
-        """Whether just this place is being answered."""
-        found = self.find(place)
+    def is_at(self, question: Question) -> bool:
+        """Whether it is being answered at just this place."""
+        found = self.find(question)
         return found is not None and not found[1]
 
     async def begin(
         self, question: Question, answer: Callable[[Callable[[str], None]], Awaitable[Answer]]
     ) -> Answer:
-        """Have a new answer given; `answer` is handed a function to call as its text grows."""
+        """Have a new answer given; `answer` is handed a function to call as its text grows.
+
+        Raises what the work raises.
+        """
         work = Work(question)
         work.task = asyncio.ensure_future(self._run(work, answer))
         self._running.append(work)
         result = await self.join(work, "")
-        assert result is not None, "nothing was typed that could lead away from it"
+        if result is None:
+            raise GaveWayError
         return result
 
     async def join(self, work: Work, typed: str) -> Answer | None:
-        """Wait for an answer that is being given; None as soon as it leads elsewhere.
+        """Wait for an answer that is being given; None as soon as it leads elsewhere or gives way.
 
-        Raises what the work raised.
+        Raises what the work raises.
         """
         waiter: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         work.waiting[waiter] = typed
@@ -81,9 +93,9 @@ class Sharing:
             # Not at once: whoever took this one's place may be about to join.
             asyncio.get_running_loop().call_soon(self._stop_if_deserted, work)
 
-    def so_far(self, place: Place) -> Completion | None:
-        """The whole lines that have been said for a place already."""
-        found = self.find(place)
+    def so_far(self, question: Question) -> Completion | None:
+        """The whole lines that have been said already."""
+        found = self.find(question)
         if found is None:
             return None
         work = found[0]
@@ -92,7 +104,7 @@ class Sharing:
             return None
         scratch = CompletionCache()
         scratch.put(work.question.place, lines)
-        return scratch.get(place)
+        return scratch.get(question.place)
 
     def end(self) -> None:
         """The model goes away: whoever still waits is told so."""
@@ -105,6 +117,9 @@ class Sharing:
     ) -> None:
         try:
             result = await answer(lambda text: _hear(work, text))
+        except GaveWayError:
+            for waiter in _undecided(work):
+                waiter.set_result(None)
         except Exception as error:
             for waiter in _undecided(work):
                 waiter.set_exception(error)
@@ -112,33 +127,17 @@ class Sharing:
             for waiter in _undecided(work):
                 waiter.set_result(result)
         finally:
-            self._running.remove(work)
+            self._forget(work)
 
     def _stop_if_deserted(self, work: Work) -> None:
         if not work.waiting and work.task is not None:
+            # It may take a while to end, and gives nobody an answer any more.
+            self._forget(work)
             work.task.cancel()
 
-
-def typed_since(earlier: Place, later: Place) -> str | None:
-    """What was typed between two places, with "\\n" as the only line end; None for other edits."""
-    if earlier.uri != later.uri or not later.prefix.startswith(earlier.prefix):
-        return None
-    typed = later.prefix[len(earlier.prefix) :]
-    n_closers = _n_closers_added(earlier.suffix, later.suffix) if typed else 0
-    if n_closers is None or (not typed and earlier.suffix != later.suffix):
-        return None
-    return typed.replace("\r\n", "\n")
-
-
-def _n_closers_added(earlier: str, later: str) -> int | None:
-    """How many closers the editor has put right of the cursor; None where it is other text."""
-    for n in range(_MAX_CLOSERS + 1):
-        # The windows are of one length, so the later one may miss as much at its end.
-        if later[:n].strip(CLOSERS):
-            return None
-        if earlier.startswith(later[n:]) and len(earlier) - len(later[n:]) <= n:
-            return n
-    return None
+    def _forget(self, work: Work) -> None:
+        if work in self._running:
+            self._running.remove(work)
 
 
 def _hear(work: Work, text: str) -> None:

@@ -47,6 +47,7 @@ class Described:
     """What is known of a model's file."""
 
     n_ctx: int  # tokens that it gets here
+    n_ctx_train: int  # the most that it can have
     n_batch: int  # tokens of a prompt that are read at once
     template: str  # Jinja; "" where it does not chat
     created_s: int  # since 1970
@@ -113,6 +114,7 @@ class Stock:
             header = self._header(name)
             return Described(
                 n_ctx=n_ctx_for(header, self._local.n_ctx),
+                n_ctx_train=header.n_ctx_train,
                 n_batch=self._local.n_ubatch,
                 template=_template(header),
                 created_s=int(header.path.stat().st_mtime),

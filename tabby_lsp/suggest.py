@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.cursor import Cursor
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.config import name_of
-from tabby_lsp.domain import Snippet, TextRequest, Timings
+from tabby_lsp.domain import Sampling, Snippet, TextRequest, Timings
 from tabby_lsp.secrets import holds_secret, is_secret_path
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Wanted:
     path: str  # relative to the repository, with forward slashes
     git_url: str  # "" where its repository is not to be looked into
     snippets: tuple[Snippet, ...]  # the client's own choice, the best first
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class Suggest:
             path=wanted.path,
             repository=name_of(wanted.git_url) if wanted.git_url else "",
             automatic=False,  # The client has decided that it wants one.
+            sampling=wanted.sampling,
         )
         account = pipeline.Account()
         async with self._rack.using("completion", is_typing=True) as engine:
@@ -104,11 +106,11 @@ class Suggest:
             reason=answer.reason,
         )
 
-    async def continued(self, prompt: str) -> Suggested:
+    async def continued(self, prompt: str, sampling: Sampling) -> Suggested:
         """What comes after a prompt that the client has written itself; raises EngineError."""
         text, timings = "", Timings()
         async with self._rack.using("completion") as engine:
-            request = TextRequest(prompt, _MAX_CONTINUED_TOKENS)
+            request = TextRequest(prompt, _MAX_CONTINUED_TOKENS, sampling=sampling)
             async with aclosing(engine.continue_text(request)) as pieces:
                 async for piece in pieces:
                     text, timings = text + piece.text, piece.timings

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from tabby_lsp.domain import EngineError, EngineStatus
 from tabby_lsp.models.memory import DoesNotFit
-from tabby_lsp.rack import MAX_WAITING, Busy, Exchanged, NotLoaded, Rack, Role
+from tabby_lsp.rack import MAX_WAITING, Busy, Exchanged, Fit, NotLoaded, Rack, Role
 
 
 class Model:
     """An engine that only knows whether it was loaded and closed."""
 
-    def __init__(self, role: Role, name: str) -> None:
+    def __init__(self, role: Role, name: str, fit: Fit) -> None:
+        self.fit = fit
         self.status = EngineStatus(state="unloaded", model=name)
         self.role = role
         self.is_closed = False
@@ -28,6 +29,12 @@ class Model:
 
     async def close(self) -> None:
         self.is_closed = True
+
+
+async def settle() -> None:
+    """Let everything happen that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 def test_a_model_answers_for_its_role() -> None:
@@ -56,12 +63,29 @@ def test_a_request_keeps_the_model_it_began_with() -> None:
         await rack.put("chat", "old")
         async with rack.using("chat") as old:
             await rack.put("chat", "new")
-            await asyncio.sleep(0.01)
+            await settle()
             assert not old.is_closed
             async with rack.using("chat") as new:
                 assert new.status.model == "new"
-        await asyncio.sleep(0.01)
+        await asyncio.gather(*rack._leaving)
         assert old.is_closed
+
+    asyncio.run(work())
+
+
+def test_a_model_is_loaded_anew_where_it_is_to_be_loaded_otherwise() -> None:
+    async def work() -> None:
+        rack = Rack(Model)
+        await rack.put("chat", "a")
+        models = []
+        for n_ctx in (0, 512, 512, 1_024):
+            await rack.put("chat", "a", Fit(n_ctx=n_ctx))
+            async with rack.using("chat") as model:
+                models.append(model)
+        assert [model.fit.n_ctx for model in models] == [0, 512, 512, 1_024]
+        assert models[1] is models[2]
+        await asyncio.gather(*rack._leaving)
+        assert [model.is_closed for model in models] == [True, True, True, False]
 
     asyncio.run(work())
 
@@ -87,7 +111,7 @@ def test_a_model_that_is_taken_away_answers_nobody_new() -> None:
                 async with rack.using("chat"):
                     pass
             assert not model.is_closed
-        await asyncio.sleep(0.01)
+        await asyncio.gather(*rack._leaving)
         assert model.is_closed
         with pytest.raises(NotLoaded):
             await rack.take("chat")
@@ -125,15 +149,15 @@ class Room:
         self.there: set[Tenant] = set()
         self.was_full = asyncio.Event()
 
-    def make(self, role: Role, name: str) -> Tenant:
-        return Tenant(role, name, self)
+    def make(self, role: Role, name: str, fit: Fit) -> Tenant:
+        return Tenant(role, name, fit, self)
 
 
 class Tenant(Model):
     """A model that takes up a place, and is asked only while it has it."""
 
-    def __init__(self, role: Role, name: str, room: Room) -> None:
-        super().__init__(role, name)
+    def __init__(self, role: Role, name: str, fit: Fit, room: Room) -> None:
+        super().__init__(role, name, fit)
         self._room = room
         self.n_users = 0
 
@@ -244,7 +268,7 @@ def test_whatever_is_exchanged_meanwhile_everybody_is_answered_or_refused(
         rack = Rack(room.make)
         changing = (change(rack, *each) for each in changes)
         asking = (ask(rack, *each) for each in asked)
-        await asyncio.wait_for(asyncio.gather(*changing, *asking), 10)
+        await asyncio.wait_for(asyncio.gather(*changing, *asking), 60)
         for role in _ROLES:
             if rack.name(role):
                 await rack.take(role)

@@ -274,7 +274,7 @@ def test_no_text_as_large_as_a_file_may_be_takes_long(piece: str) -> None:
     """Quadratic time would be minutes."""
     text = piece * (256 * 1024 // len(piece))
 
-    start = time.perf_counter()
+    start = time.process_time()
     holds_secret(text)
 
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

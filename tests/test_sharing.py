@@ -2,121 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tabby_lsp.app import App
-from tabby_lsp.config import Settings
-from tabby_lsp.domain import EngineError, EngineStatus, Piece, Timings
-from tabby_lsp.engines.llama.precedence import Precedence
-from tabby_lsp.engines.scripted import ScriptedEngine
-from tabby_lsp.request import Ask
+from tabby_lsp.domain import EngineError
 from tests.completion.drawn import parse
+from tests.staged import AT_ONCE_S, SOON_S, Stage, play, settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine
-
-    from tabby_lsp.domain import Decision, GenerationRequest, Shape
-
-LATE_S = 0.01
-
-
-class HandFedEngine:
-    """Says what a test feeds it, when the test does; keeps domain.Engine's promise."""
-
-    def __init__(self) -> None:
-        self.n_begun = 0
-        self.n_stopped = 0
-        self._fed: asyncio.Queue[str | Exception | None] = asyncio.Queue()
-
-    @property
-    def status(self) -> EngineStatus:
-        return EngineStatus(state="ready", model="hand-fed")
-
-    async def load(self) -> None:
-        pass
-
-    async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
-        self.n_begun += 1
-        n_said, is_done = 0, False
-        try:
-            while (fed := await self._fed.get()) is not None:
-                if isinstance(fed, Exception):
-                    raise fed
-                n_said += 1
-                yield Piece(fed, 0.0, Timings(n_generated_tokens=n_said))
-            is_done = True
-        finally:
-            self.n_stopped += not is_done
-
-    async def close(self) -> None:
-        pass
-
-    async def feed(self, *texts: str | Exception | None) -> None:
-        """Say the next pieces; None is the end."""
-        for text in texts:
-            self._fed.put_nowait(text)
-        await settle()
-
-
-async def settle() -> None:
-    """Let everything happen that can."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-class Stage:
-    """An app with a hand-fed engine, and requests to it."""
-
-    def __init__(self) -> None:
-        self.engine = HandFedEngine()
-        self.app = App(Settings(), self.engine, ScriptedEngine(()), Precedence())
-
-    async def ask(
-        self, drawing: str, shape: Shape = "ghost-text", *, automatic: bool = True
-    ) -> asyncio.Task[str | None]:
-        """Ask at `║`, a menu with a short limit; the task's result is the completion's text."""
-        drawn = parse(drawing)
-        ask = Ask(
-            uri="untitled:a",
-            version=1,
-            language="python",
-            path=None,
-            root=None,
-            line=0,
-            character=len(drawn.prefix),
-            prefix=drawn.prefix,
-            suffix=drawn.suffix,
-            n_document_chars=len(drawn.prefix + drawn.suffix),
-            automatic=automatic,
-            shape=shape,
-        )
-
-        async def text() -> str | None:
-            within = self.app.complete_within(ask, LATE_S)
-            whole = self.app.complete(ask)
-            (within if shape == "ghost-text" else whole).close()
-            reply = await (whole if shape == "ghost-text" else within)
-            return reply.completion.text if reply.completion else None
-
-        task = asyncio.ensure_future(text())
-        await settle()
-        return task
-
-    @property
-    def reasons(self) -> list[str]:
-        return [decision.reason for decision in self.app.decisions]
-
-    @property
-    def decisions(self) -> list[Decision]:
-        return list(self.app.decisions)
-
-
-def play(scene: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(scene, 10))
-
+    from tabby_lsp.domain import Shape
 
 # One place.
 
@@ -164,14 +59,55 @@ def test_who_takes_a_place_in_the_moment_it_is_left_goes_on_with_it() -> None:
     play(scene())
 
 
+@pytest.mark.parametrize("later", ["x = ║\n", "x = s║\n"])
+def test_who_comes_while_what_was_left_is_being_stopped_begins_anew(later: str) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        stage.engine.may_stop.clear()
+        first = await stage.ask("x = ║\n")
+        first.cancel()
+        await settle()
+        second = await stage.ask(later)
+        await stage.engine.feed("um", None)
+        stage.engine.may_stop.set()
+        assert await second == "um"
+        assert (stage.engine.n_begun, stage.engine.n_stopped) == (2, 1)
+
+    play(scene())
+
+
 def test_nothing_to_say_is_said_to_everybody() -> None:
     async def scene() -> None:
         stage = Stage()
-        tasks = [await stage.ask("x = ║\n", automatic=automatic) for automatic in (True, False)]
+        tasks = [await stage.ask("x = ║\n") for _ in range(2)]
         await stage.engine.feed(None)
         assert [await task for task in tasks] == [None, None]
         assert stage.engine.n_begun == 1
         assert stage.reasons == ["nothing-to-add", "nothing-to-add"]
+
+    play(scene())
+
+
+def test_who_asks_explicitly_does_not_make_do_with_what_is_made_unasked() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        unasked = await stage.ask("x = ║\n")
+        asked = await stage.ask("x = ║\n", automatic=False)
+        assert [request.n_candidates for request in stage.engine.asked] == [1, 3]
+        unasked.cancel()
+        asked.cancel()
+
+    play(scene())
+
+
+def test_who_asks_for_nothing_special_takes_what_somebody_has_asked_for() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        asked = await stage.ask("x = ║\n", automatic=False)
+        unasked = await stage.ask("x = ║\n")
+        await stage.engine.feed("1", None)
+        assert (await asked, await unasked) == ("1", "1")
+        assert stage.engine.n_begun == 1
 
     play(scene())
 
@@ -266,13 +202,72 @@ def test_who_types_ahead_begins_anew_when_the_model_says_something_else() -> Non
     play(scene())
 
 
+def test_deleting_back_goes_on_with_what_is_still_being_said() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        earlier = await stage.ask("x = ║\n")
+        await stage.engine.feed("su")
+        for later in ("x = s║\n", "x = su║\n", "x = sum║\n", "x = su║\n", "x = s║\n"):
+            newer = await stage.ask(later)
+            earlier.cancel()
+            earlier = newer
+        await stage.engine.feed("m(y)", None)
+        assert await earlier == "um(y)"
+        assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 0)
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "said"),
+    [
+        ("x = sum(║)\n", "x = sum(y)║\n", "y) + 1"),
+        ('x = {"║"}\n', 'x = {"a"║}\n', 'a": 1'),
+        (
+            "def f(x):║\n",
+            "def f(x):\n    return g(\n        ║\n    )\n",
+            "\n    return g(\n        x\n    )",
+        ),
+        ("if x:\n    ║\n", "if x:\n    f(y)║\n", "f(y) + 1"),
+    ],
+    ids=["over a bracket", "over a quote", "enter in a pair", "faster than the model"],
+)
+def test_closers_of_the_editor_do_not_disturb_it(before: str, later: str, said: str) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        first = await stage.ask(before)
+        second = await stage.ask(later)
+        first.cancel()
+        await settle()
+        await stage.engine.feed(said)
+        assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 0)
+        second.cancel()
+
+    play(scene())
+
+
+def test_a_window_that_has_slid_does_not_disturb_it() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        body = "".join(f"line_{number}()\n" for number in range(60))
+        first = await stage.ask(f"{body}x = ║\n")
+        await stage.engine.feed("su")
+        second = await stage.ask(f"{body[200:]}x = s║\n")
+        first.cancel()
+        await stage.engine.feed("m(y)", None)
+        assert await second == "um(y)"
+        assert stage.engine.n_begun == 1
+
+    play(scene())
+
+
 # The menu's limit.
 
 
 def test_a_menu_is_answered_in_time_and_the_next_key_finds_the_rest() -> None:
     async def scene() -> None:
         stage = Stage()
-        assert await (await stage.ask("x = ║\n", "menu")) is None
+        assert await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S)) is None
         await stage.engine.feed("sum", "(y)", None)
         assert await (await stage.ask("x = s║\n", "menu")) == "um(y)"
         assert stage.engine.n_begun == 1
@@ -284,10 +279,10 @@ def test_a_menu_is_answered_in_time_and_the_next_key_finds_the_rest() -> None:
 def test_a_menu_shows_the_lines_that_are_there() -> None:
     async def scene() -> None:
         stage = Stage()
-        menu = await stage.ask("def f(x):║\n", "menu")
+        menu = await stage.ask("def f(x):║\n", "menu", within_s=SOON_S)
         await stage.engine.feed("\n    if x:", "\n        return")
         assert await menu == "\n    if x:"
-        again = await stage.ask("def f(x):\n    ║\n", "menu")
+        again = await stage.ask("def f(x):\n    ║\n", "menu", within_s=AT_ONCE_S)
         assert await again == "if x:"
         await stage.engine.feed(" 1", None)
         assert await (await stage.ask("def f(x):\n    i║\n", "menu")) == "f x:\n        return 1"
@@ -301,7 +296,7 @@ def test_a_menu_shows_the_lines_that_are_there() -> None:
 def test_what_goes_on_for_a_menu_ends_when_another_place_is_asked_for(shape: Shape) -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         assert stage.engine.n_stopped == 0
         other = await stage.ask("y = ║\n", shape)
         assert (stage.engine.n_begun, stage.engine.n_stopped) == (2, 1)
@@ -313,7 +308,7 @@ def test_what_goes_on_for_a_menu_ends_when_another_place_is_asked_for(shape: Sha
 def test_what_goes_on_for_a_menu_ends_with_the_document() -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         stage.app.closed("untitled:a")
         await settle()
         assert (stage.engine.n_begun, stage.engine.n_stopped) == (1, 1)
@@ -336,7 +331,7 @@ def test_a_menu_that_is_cancelled_in_time_stops_the_model() -> None:
 def test_a_failure_after_the_limit_is_nobodys_error() -> None:
     async def scene() -> None:
         stage = Stage()
-        await (await stage.ask("x = ║\n", "menu"))
+        await (await stage.ask("x = ║\n", "menu", within_s=AT_ONCE_S))
         await stage.engine.feed(EngineError("No."))
         assert stage.reasons == ["not-yet"]
 

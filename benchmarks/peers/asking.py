@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx2
 
+from benchmarks.peers.llama_vim import headers, infill_body
 from benchmarks.peers.real_server import KEY
 from tabby_lsp.config import ContextSettings, EngineSettings
 from tabby_lsp.documents import Document, Position
@@ -19,35 +20,6 @@ if TYPE_CHECKING:
     from benchmarks.peers.wire import CountingWire
     from tabby_lsp.domain import Engine
 
-# What llama.vim sends, from its documentation and its source (autoload/llama.vim, `llama#fim`).
-_N_PREFIX_LINES, _N_SUFFIX_LINES = 256, 64
-_LLAMA_VIM = {
-    "id_slot": 0,
-    "input_extra": [],
-    "n_predict": 128,
-    "stop": [],
-    "top_k": 40,
-    "top_p": 0.90,
-    "stream": False,
-    "samplers": ["top_k", "top_p", "infill"],
-    "cache_prompt": True,
-    "t_max_prompt_ms": 500,
-    "t_max_predict_ms": 250,
-    "response_fields": [
-        "content",
-        "timings/prompt_n",
-        "timings/prompt_ms",
-        "timings/predicted_n",
-        "timings/predicted_ms",
-        "tokens_cached",
-    ],
-}
-_LLAMA_VIM_HEADERS = {
-    "User-Agent": "curl/8.0.0",
-    "Accept": "*/*",
-    "Content-Type": "application/json",
-    "Authorization": f"Bearer {KEY}",
-}
 # The shortest of the limits that the language server has for a line.
 _MAX_LINE_TOKENS = 48
 
@@ -78,20 +50,10 @@ class LlamaVim:
         self._client = httpx2.AsyncClient(limits=limits, timeout=60, trust_env=False)
 
     async def ask(self, path: str, before: str, after: str) -> Cost:
-        line_start = before.rfind("\n") + 1
-        line = before[line_start:]
-        above = before[:line_start].splitlines(keepends=True)[-_N_PREFIX_LINES:]
-        rest, _, below = after.partition("\n")
-        body = {
-            **_LLAMA_VIM,
-            "input_prefix": "".join(above),
-            "prompt": line,
-            "input_suffix": "\n".join([rest, *below.split("\n")[:_N_SUFFIX_LINES], ""]),
-            "n_indent": len(line) - len(line.lstrip()),
-        }
+        body = infill_body(before, after)
         n_before, started_s = self._wire.n_sent_bytes, time.perf_counter()
         response = await self._client.post(
-            f"{self._wire.url}/infill", json=body, headers=_LLAMA_VIM_HEADERS
+            f"{self._wire.url}/infill", json=body, headers=headers(KEY)
         )
         total_ms = (time.perf_counter() - started_s) * 1_000
         answer = response.raise_for_status().json()

@@ -60,6 +60,12 @@ class RealServer:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
     def says(self, path: str) -> Any:
         """The JSON value, or the text where it is none, that is at a path."""
         asked = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {KEY}"})

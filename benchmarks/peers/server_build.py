@@ -1,4 +1,6 @@
-"""Builds llama.cpp's own server, once, from the very source that our llama.cpp was built from.
+"""Builds llama.cpp's own programs, once, from the very source that our llama.cpp was built from.
+
+Run: `python -m benchmarks.peers.server_build`
 
 Invariant: nothing is fetched but from pip's indexes, and nothing outside `build/peers` is written.
 """
@@ -21,6 +23,7 @@ TOOLS = HERE / "tools"
 TOOLS_BIN = TOOLS / ("Scripts" if os.name == "nt" else "bin")
 PINS = ("cmake==4.4.4", "ninja==1.13.2")
 N_JOBS = 2
+TARGETS = ("llama-server", "llama-bench")
 
 OPTIONS = {
     "CMAKE_BUILD_TYPE": "Release",
@@ -35,19 +38,34 @@ OPTIONS = {
 }
 
 
+SOURCE = HERE / f"llama.cpp-{LLAMA_CPP_PYTHON_VERSION}"
+BUILD_COMMAND = "python -m benchmarks.peers.server_build"
+
+
+def built(name: str) -> Path | None:
+    """One of llama.cpp's own programs, where it has been built."""
+    program = SOURCE / "build" / "bin" / (f"{name}.exe" if os.name == "nt" else name)
+    return program if program.exists() else None
+
+
 def llama_server() -> Path:
     """The program, built where it is not there yet; ends this program where that fails."""
-    name = "llama-server.exe" if os.name == "nt" else "llama-server"
-    source = HERE / f"llama.cpp-{LLAMA_CPP_PYTHON_VERSION}"
-    program = source / "build" / "bin" / name
-    if not program.exists():
+    if built("llama-server") is None:
         HERE.mkdir(parents=True, exist_ok=True)
         LOG.write_bytes(b"")
         say("Building llama-server, once: some ten minutes of processor time.", f"  log: {LOG}")
-        if not source.exists():
-            unpack(fetch(), source)
-        compile_server(source)
+        compile_server(source())
+    program = built("llama-server")
+    assert program is not None, "Ninja said that it was built"
     return program
+
+
+def source() -> Path:
+    """llama.cpp's own folder, fetched where it is not there yet."""
+    HERE.mkdir(parents=True, exist_ok=True)
+    if not SOURCE.exists():
+        unpack(fetch(), SOURCE)
+    return SOURCE
 
 
 def fetch() -> Path:
@@ -88,7 +106,7 @@ def compile_server(source: Path) -> None:
     options = [f"-D{name}={value}" for name, value in OPTIONS.items()]
     ninja = f"-DCMAKE_MAKE_PROGRAM={(TOOLS_BIN / 'ninja').as_posix()}"
     run([cmake, "-G", "Ninja", ninja, "-S", str(source), "-B", str(build), *options])
-    run([cmake, "--build", str(build), "--target", "llama-server", "--parallel", str(N_JOBS)])
+    run([cmake, "--build", str(build), "--target", *TARGETS, "--parallel", str(N_JOBS)])
 
 
 def run(command: list[str]) -> None:
@@ -105,3 +123,7 @@ def run(command: list[str]) -> None:
 def say(*lines: str) -> None:
     """At once, since what follows takes minutes."""
     print(*lines, sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    print(llama_server())

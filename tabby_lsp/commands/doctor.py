@@ -65,7 +65,7 @@ def examine(resolved: Resolved) -> Iterator[Finding]:
 
 def _built_in_engine(settings: Settings) -> Iterator[Finding]:
     """Up to what is broken: what depends on it would only say the same."""
-    for check in (_library, _model, _hash, _memory, _completion):
+    for check in (_library, _host, _model, _hash, _memory, _completion):
         for finding in check(settings):
             yield finding
             if finding.verdict == "FAIL":
@@ -96,7 +96,13 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _library(_: Settings) -> Iterator[Finding]:
-    return machine.llama_cpp_found()
+    yield from machine.llama_cpp_found()
+    yield machine.self_test_found()
+
+
+def _host(settings: Settings) -> Iterator[Finding]:
+    if settings.host.shared:
+        yield machine.host_found()
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

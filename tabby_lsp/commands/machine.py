@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from tabby_lsp.commands.finding import Finding
 from tabby_lsp.config import user_config_path
 from tabby_lsp.domain import EngineError
-from tabby_lsp.engines.llama import library
+from tabby_lsp.engines.llama import caution, library
+from tabby_lsp.host.asking import report_of
+from tabby_lsp.host.place import place
 from tabby_lsp.index.chunks import parsed
 from tabby_lsp.index.store import SQLITE_VERSION, can_search_text
 from tabby_lsp.languages import LANGUAGES
@@ -96,6 +98,42 @@ def llama_cpp_found() -> Iterator[Finding]:
     yield Finding("llama.cpp", "OK", f"{version}, built {built} support for a graphics card")
     yield processor_found(
         api.llama_print_system_info().decode(), is_safe=library.extra_buffers_are_safe(api)
+    )
+
+
+def self_test_found() -> Finding:
+    """What came of trying llama.cpp out in a process of its own."""
+    record, path = caution.remembered(), caution.record_path()
+    if record is None:
+        return Finding(
+            "self-test", "OK", "not yet done; the engine host does it when it first runs"
+        )
+    if not record.avoided:
+        return Finding("self-test", "OK", f"llama.cpp ran well here on {record.day}")
+    names = {"repacking": "its repacked weights", "graphics": "the graphics card"}
+    avoided = " and ".join(names[feature] for feature in record.avoided)
+    return Finding(
+        "self-test",
+        "WARN",
+        f"llama.cpp crashed here on {record.day} ({record.crash}): it does without {avoided}",
+        f"Update the driver, or build it on this machine: `{_REBUILD}`. It is tried out again when "
+        f"llama.cpp is another one, or when you delete {path}.",
+    )
+
+
+def host_found() -> Finding:
+    """Whether an engine host runs, and where it can be reached."""
+    try:
+        where = place()
+    except EngineError as error:
+        return Finding("engine host", "FAIL", str(error))
+    running = asyncio.run(report_of(where))
+    if running is None:
+        return Finding("engine host", "OK", f"does not run; its socket would be {where.socket}")
+    return Finding(
+        "engine host",
+        "OK",
+        f"process {running.pid}, {running.rss_bytes / 1e6:,.0f} MB, {running.clients} windows",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tabby_lsp.choice import chat_engine_for, embedder_for, engine_for
@@ -33,27 +33,21 @@ from tabby_lsp.servers.http.gate import LOOPBACK_NAMES, Rules
 from tabby_lsp.servers.http.journal import Journal
 from tabby_lsp.servers.http.keys import KeysUnusable, keys_in
 from tabby_lsp.servers.http.listening import Listener, Taken, listener_at, serve
+from tabby_lsp.servers.http.machine import Devices
 from tabby_lsp.servers.http.tabbyapi import ADMIN_ROUTES
 from tabby_lsp.stock import Stock
 from tabby_lsp.suggest import Suggest
 
 if TYPE_CHECKING:
-    from tabby_lsp.config import Settings
-    from tabby_lsp.rack import Loadable, Role
+    from tabby_lsp.config import LocalSettings, Settings
+    from tabby_lsp.rack import Fit, Loadable, Role
 
 _FAILED = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Devices:
-    """What `--device` and `--chat-device` ask for."""
-
-    completion: str
-    chat: str
-
-
-def serve_http(settings: Settings, devices: Devices) -> int:
-    """Answer until a signal ends it; the exit status."""
+def serve_http(settings: Settings, asked: Devices) -> int:
+    """Answer until a signal ends it; the exit status. `asked` has "" where nobody says."""
+    devices = _devices(asked, settings.local)
     try:
         rules = _rules(settings)
         listener = listener_at(settings.serve.host, settings.serve.port)
@@ -75,16 +69,17 @@ def serve_http(settings: Settings, devices: Devices) -> int:
 async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: Listener) -> None:
     precedence = Precedence()
 
-    def make(role: Role, name: str) -> Loadable:
+    def make(role: Role, name: str, fit: Fit) -> Loadable:
         # What is not the user's own server is a model of this machine, also where one is set.
         engine = name if name in settings.engines else BUILT_IN_ENGINE
+        own = replace(settings, local=_fitted(settings.local, fit, devices.of(role)))
         if role == "completion":
-            return engine_for(replace(settings, model=name, engine=engine), precedence)
+            return engine_for(replace(own, model=name, engine=engine), precedence)
         if role == "chat":
-            chat = replace(settings.chat, model=name, engine=engine)
-            return chat_engine_for(replace(settings, chat=chat), precedence)
-        serving = replace(settings.serve, embedding_model=name)
-        return embedder_for(replace(settings, serve=serving), precedence)
+            chat = replace(own.chat, model=name, engine=engine)
+            return chat_engine_for(replace(own, chat=chat), precedence)
+        serving = replace(own.serve, embedding_model=name)
+        return embedder_for(replace(own, serve=serving), precedence)
 
     rack = Rack(make)
     for role, name in _named(settings).items():
@@ -98,7 +93,7 @@ async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: L
         consult=Consult(rack, repositories, (settings.chat, settings.context)),
         journal=Journal(state_dir() / "events"),
         logs_prompts=settings.serve.log_prompts,
-        device=_device(devices),
+        devices=devices,
         max_chat_tokens=settings.chat.max_tokens,
         rules=rules,
     )
@@ -151,17 +146,28 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _device(devices: Devices) -> str:
-    """Where models run, in Tabby's words; a build with a graphics card's code always uses it."""
-    if has_graphics():
-        return devices.completion or ("metal" if sys.platform == "darwin" else "cuda")
-    wanted = {devices.completion, devices.chat} - {"", "cpu"}
-    if wanted:
-        sys.stderr.write(
-            f"this build of llama.cpp has no {' or '.join(sorted(wanted))}: "
-            "the processor does the work\n"
-        )
-    return "cpu"
+def _devices(asked: Devices, local: LocalSettings) -> Devices:
+    """Where models run: what this build has not is the processor's work, and so said."""
+    if not has_graphics():
+        wanted = {asked.completion, asked.chat} - {"", "cpu"}
+        if wanted:
+            sys.stderr.write(
+                f"this build of llama.cpp has no {' or '.join(sorted(wanted))}: "
+                "the processor does the work\n"
+            )
+        return Devices(completion="cpu", chat="cpu")
+    own = "metal" if sys.platform == "darwin" else "cuda"
+    completion = asked.completion or ("cpu" if local.device == "cpu" else own)
+    return Devices(completion=completion, chat=asked.chat or completion)
+
+
+def _fitted(local: LocalSettings, fit: Fit, device: str) -> LocalSettings:
+    return replace(
+        local,
+        device="cpu" if fit.is_on_processor or device == "cpu" else "auto",
+        n_ctx=fit.n_ctx or local.n_ctx,
+        n_ubatch=fit.n_ubatch or local.n_ubatch,
+    )
 
 
 def _failed(error: Exception) -> int:

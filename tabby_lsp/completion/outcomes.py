@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tabby_lsp.completion.cache import BLANKS, CLOSERS, is_subsequence
+from tabby_lsp.completion.cache import is_subsequence
+from tabby_lsp.completion.place import BLANKS, CLOSERS
 
 if TYPE_CHECKING:
     from tabby_lsp.domain import Fate

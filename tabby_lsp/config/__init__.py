@@ -7,10 +7,13 @@ from tabby_lsp.config.contribution import vscode_configuration
 from tabby_lsp.config.credentials import api_key_of
 from tabby_lsp.config.directories import (
     data_dir,
+    host_environment,
     llama_cpp_dirs,
     lm_studio_dirs,
     ollama_dirs,
+    runtime_dirs,
     state_dir,
+    temporary_dirs,
     user_config_path,
 )
 from tabby_lsp.config.keys import KEYS, Key
@@ -29,6 +32,7 @@ from tabby_lsp.config.settings import (
     CompletionSettings,
     ContextSettings,
     EngineSettings,
+    HostSettings,
     LocalSettings,
     LogSettings,
     ServeSettings,
@@ -48,6 +52,7 @@ __all__ = [
     "CompletionSettings",
     "ContextSettings",
     "EngineSettings",
+    "HostSettings",
     "Key",
     "KeyPath",
     "LocalSettings",
@@ -65,6 +70,7 @@ __all__ = [
     "data_dir",
     "describe",
     "flag_source",
+    "host_environment",
     "llama_cpp_dirs",
     "lm_studio_dirs",
     "name_of",
@@ -74,8 +80,10 @@ __all__ = [
     "read_repositories",
     "read_user_file",
     "resolve",
+    "runtime_dirs",
     "state_dir",
     "tabby_root",
+    "temporary_dirs",
     "user_config_path",
     "vscode_configuration",
     "write_settings",

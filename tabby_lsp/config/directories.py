@@ -6,6 +6,8 @@ Invariant: every path is absolute, and nothing is created.
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,28 @@ def data_dir() -> Path:
 def state_dir() -> Path:
     """Where logs and statistics are."""
     return _folder(platformdirs.user_state_path)
+
+
+def runtime_dirs() -> list[Path]:
+    """Where sockets and locks may be, the best first; what cannot be used is passed over."""
+    wanted = []
+    if own := os.environ.get("XDG_RUNTIME_DIR", ""):
+        wanted.append(Path(own) / NAME)
+    elif sys.platform == "linux":
+        # What a login would have said; a program started without one finds the others' host too.
+        wanted.append(Path(f"/run/user/{os.getuid()}") / NAME)
+    return [folder for folder in (*wanted, state_dir() / "run") if folder.is_absolute()]
+
+
+def temporary_dirs() -> list[Path]:
+    """Where anybody may write, the user's own first."""
+    return [Path(folder) for folder in dict.fromkeys((tempfile.gettempdir(), "/tmp"))]
+
+
+def host_environment() -> dict[str, str]:
+    """What the engine host is started with: all that this process was."""
+    # A failed assertion of ggml would start gdb for a backtrace, and numpy a thread for each core.
+    return {"OPENBLAS_NUM_THREADS": "1", **os.environ, "GGML_NO_BACKTRACE": "1"}
 
 
 def ollama_dirs() -> list[Path]:

@@ -151,6 +151,21 @@ class CompletionSettings:
     max_line_tokens: int = setting(
         48, "The longest answer on one line.", unit="tokens", minimum=1, maximum=512
     )
+    confidence: int = setting(
+        2,
+        "How likely the first line of an answer has to be, as the model itself sees it, to be "
+        "shown as ghost text where nobody asked explicitly.",
+        unit="percent",
+        minimum=1,
+        maximum=99,
+        zero="all answers",
+    )
+    ahead: Literal["auto", "always", "never"] = setting(
+        "auto",
+        "Whether the next line is prepared while a suggestion is shown, so that it is there when "
+        'you have accepted: `"auto"` where the model runs on this machine, `"always"` on servers '
+        'too, `"never"` nowhere.',
+    )
     debounce_ms: int = setting(
         0,
         "How long to wait for the next key before the model is asked, where nobody asked "
@@ -205,8 +220,14 @@ class ChatSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """How the built-in engine runs a model."""
+    """How the built-in engine runs a model, for all your windows alike."""
 
+    device: Literal["auto", "cpu"] = setting(
+        "auto",
+        "Where models run: on a graphics card where llama.cpp was built for the one that is there, "
+        "or on the processor in any case.",
+        from_client=False,
+    )
     n_ctx: int = setting(
         0,
         "How much the model holds in mind.",
@@ -214,6 +235,7 @@ class LocalSettings:
         minimum=256,
         maximum=1_048_576,
         zero="what it was trained for, at most 8192",
+        from_client=False,
     )
     n_threads: int = setting(
         0,
@@ -222,6 +244,7 @@ class LocalSettings:
         minimum=1,
         maximum=512,
         zero="as many as the machine has, not counting hyper-threads",
+        from_client=False,
     )
     n_ubatch: int = setting(
         64,
@@ -230,6 +253,49 @@ class LocalSettings:
         unit="tokens",
         minimum=1,
         maximum=4_096,
+        from_client=False,
+    )
+    parked_mib: int = setting(
+        256,
+        "How much of what was read of other files and places is kept in memory, so that coming "
+        "back to them is as fast as staying. 0 keeps nothing.",
+        unit="MiB",
+        maximum=65_536,
+        from_client=False,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """The engine host: one process that runs the models for all your editor windows."""
+
+    shared: bool = setting(
+        True,
+        "Whether there is one; without it each window runs its models itself, as with "
+        "`--in-process`.",
+        from_client=False,
+    )
+    stays_s: int = setting(
+        600,
+        "How long it stays after the last window has gone.",
+        unit="seconds",
+        maximum=604_800,
+        from_client=False,
+    )
+    unloads_s: int = setting(
+        3_600,
+        "After how long it gives a model back that nobody asked anything.",
+        unit="seconds",
+        minimum=1,
+        maximum=604_800,
+        zero="never",
+        from_client=False,
+    )
+    self_test: bool = setting(
+        True,
+        "Whether llama.cpp is tried out in a process of its own before it is first used on this "
+        "machine.",
+        from_client=False,
     )
     parked_mib: int = setting(
         256,
@@ -328,6 +394,7 @@ class Settings:
     context: ContextSettings = field(default_factory=ContextSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
+    host: HostSettings = field(default_factory=HostSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     stats: StatsSettings = field(default_factory=StatsSettings)
     log: LogSettings = field(default_factory=LogSettings)

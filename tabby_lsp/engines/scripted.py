@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-    from tabby_lsp.domain import ChatRequest, GenerationRequest, Segments
+    from tabby_lsp.domain import ChatRequest, Finish, GenerationRequest, Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,14 @@ class ScriptedEngine:
         self._n_evaluated_total += n_prompt
         for candidate, answer in enumerate(answers):
             ends = [index for stop in request.stop if (index := answer.find(stop)) >= 0]
-            for character in answer[: min([request.max_tokens, *ends])]:
+            answer = answer[: min([*ends, len(answer)])]
+            finish: Finish = "stop" if len(answer) <= request.max_tokens else "length"
+            for character in answer[: request.max_tokens]:
                 self._n_generated_total += 1
                 n_generated = timings.n_generated_tokens + 1
                 timings = replace(timings, n_generated_tokens=n_generated)
                 yield Piece(character, 0.0, timings, candidate=candidate)
+            yield Piece("", 0.0, timings, finish, candidate=candidate)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
         last = request.messages[-1]

@@ -39,6 +39,19 @@ def held(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
         os.close(file)
 
 
+@contextmanager
+def tried(path: Path) -> Iterator[int | None]:
+    """The open file, whose lock is held as long as this lasts; None where somebody else holds it.
+
+    The file stays, empty or with what its holder has written into it.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield file if _try_lock(file) and _is_still_at(path, file) else None
+    finally:
+        os.close(file)
+
+
 def _acquire(path: Path, while_waiting: Callable[[], None]) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from fnmatch import translate
+from functools import lru_cache
 from math import log2
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -92,6 +93,8 @@ def is_secret_path(path: str) -> bool:
     )
 
 
+# Asked three times a key, of the few documents that are open.
+@lru_cache(maxsize=256)
 def is_secret_uri(uri: str) -> bool:
     """The same of a document's URI, encoded or not."""
     return is_secret_path(unquote(re.split(r"[?#]", uri, maxsplit=1)[0]))

@@ -20,7 +20,7 @@ with Bar() as bar:
 
 def test_in_a_terminal_it_is_a_bar() -> None:
     ours, theirs = pty.openpty()
-    subprocess.run([sys.executable, "-c", PROGRAM], stderr=theirs, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", PROGRAM], stderr=theirs, check=True, timeout=120)
     os.close(theirs)
     shown = b""
     try:
@@ -37,6 +37,6 @@ def test_in_a_terminal_it_is_a_bar() -> None:
 
 def test_elsewhere_it_is_a_line_for_each_thing() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=120
     )
     assert ran.stderr == "Tiny-Coder\ndone\n"

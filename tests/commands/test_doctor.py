@@ -43,8 +43,8 @@ def test_a_whole_machine_is_looked_at_in_order(
     found = report(capsys)
     assert [*found] == [
         "tabby-lsp", "system", "settings", "log", "SQLite", "grammars", "servers here",
-        "llama.cpp", "processor", "model", "SHA-256", "memory", "completion",
-        "chat",
+        "llama.cpp", "processor", "self-test", "engine host", "model", "SHA-256", "memory",
+        "completion", "chat",
     ]  # fmt: skip
     assert {each["verdict"] for each in found.values()} == {"OK"}
     assert found["SHA-256"]["detail"] == "starter: SHA-256 as it should be"
@@ -55,7 +55,7 @@ def test_people_get_a_line_for_each(person: Person, capsys: pytest.CaptureFixtur
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if not line.startswith(("OK    ", "      "))] == []
-    assert len(lines) == 14
+    assert len(lines) == 16
 
 
 def test_every_setting_is_named_with_who_set_it(

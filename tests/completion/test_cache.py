@@ -9,8 +9,8 @@ from tabby_lsp.completion.cache import (
     MAX_ENTRIES,
     NOTHING,
     CompletionCache,
-    Place,
 )
+from tabby_lsp.completion.place import Place
 from tabby_lsp.domain import Completion
 
 URI = "file:///project/shop.py"

@@ -103,6 +103,6 @@ def test_odd_texts_cost_no_more_than_plain_ones(unit: str, rest: str, scope: Sco
     cursor = Cursor(
         prefix=f"{text}\nif a:\n    {text}", suffix=f"{rest}\n{text}", language="python"
     )
-    started_s = time.perf_counter()
+    started_s = time.process_time()
     postprocess(text, cursor, scope)
-    assert time.perf_counter() - started_s < 3
+    assert time.process_time() - started_s < 3

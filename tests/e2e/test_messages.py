@@ -30,8 +30,6 @@ INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 
-END_S = 2.0
-
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
@@ -242,7 +240,7 @@ def check_survived_or_ended(client: Client, garbage: bytes) -> None:
     if client.process.poll() is None:
         assert request.result()["engine"]
     else:
-        assert client.wait_ended(END_S) == 1
+        assert client.wait_ended(PATIENCE_S) == 1
         assert client.logged.strip()
     assert b"Traceback" not in client.logged
     assert client.foreign == []
@@ -273,7 +271,7 @@ def test_garbage_between_frames_is_survived_or_ends_it(
 def test_a_frame_of_more_than_64_mib_is_refused(n_bytes: int, server: Client) -> None:
     server.initialize(initialize_params())
     server.send_bytes(b"Content-Length: %d\r\n\r\n" % n_bytes)
-    assert server.wait_ended(END_S) == 1
+    assert server.wait_ended(PATIENCE_S) == 1
     assert server.logged.strip()
     assert b"Traceback" not in server.logged
     assert server.foreign == []

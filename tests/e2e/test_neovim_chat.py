@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.nvim.driver import PATIENCE_S, Neovim, Reply
-from tests.e2e.nvim.opened import editing
+from tests.e2e.nvim.driver import PATIENCE_S, Neovim, Reply, put_server_on_path
+from tests.e2e.nvim.opened import editing, opened
 from tests.e2e.wire import wait_until
+from tests.models.chat_model import write_chat_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CODE = "def total(prices):\n\tresult = 0  # 🙂\n\treturn result\n"
 ANSWER = "```python\ndef total(prices):\n    return sum(prices)\n```"
-LONG = "word " * 20_000
 
 
 def conversation(neovim: Neovim) -> str:
@@ -53,9 +53,13 @@ def test_the_lines_of_a_range_are_what_it_is_about(home: Path) -> None:
 
 
 def test_an_answer_can_be_stopped(home: Path) -> None:
-    with editing(home, f"║{CODE}", [Reply("long", LONG)]) as neovim:
-        neovim.type("<Esc>:TabbyLspChat long<CR>")
-        assert wait_until(lambda: "word word" in conversation(neovim), PATIENCE_S)
+    model = write_chat_model(home / "endless.gguf", n_ctx=32_768, has_end=False)
+    put_server_on_path(home)
+    (home / "config.toml").write_text(f"[chat]\nmodel = '{model}'\nmax_tokens = 30000\n")
+    with opened(home, f"║{CODE}") as neovim:
+        neovim.wait_for_server()
+        neovim.type("<Esc>:TabbyLspChat def test_one<CR>")
+        assert wait_until(lambda: len(conversation(neovim)) > 200, PATIENCE_S)
         neovim.lua("require('tabby_lsp.chat').stop()")
         assert wait_until(lambda: conversation(neovim).endswith("*(stopped)*"), PATIENCE_S)
 

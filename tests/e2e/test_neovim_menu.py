@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.nvim.driver import PATIENCE_S, Line, Neovim
+from tests.e2e.nvim.driver import Line, Neovim
 from tests.e2e.nvim.opened import editing
 from tests.e2e.wire import wait_until
 
@@ -25,6 +25,7 @@ vim.api.nvim_create_autocmd('LspAttach', {
 })
 """
 
+SOON_S, N_QUESTIONS = 2.0, 60
 TOTAL = "\n        for item in items:\n            x = '${\\\\}'\n        return x"
 
 
@@ -33,10 +34,19 @@ def entries(neovim: Neovim) -> list[dict[str, Any]]:
     return list(shown["items"]) if shown["pum_visible"] else []
 
 
-def wait_for_entry(neovim: Neovim, label: str) -> None:
-    assert wait_until(lambda: [e["abbr"] for e in entries(neovim)] == [label], PATIENCE_S), entries(
-        neovim
-    )
+def wait_for_entry(neovim: Neovim, label: str = "") -> str:
+    """The label of the one entry, which has to be this one where one is given.
+
+    On a machine that does other things too it may come too late for its key; the next question has
+    it from the cache.
+    """
+    for _ in range(N_QUESTIONS):
+        if wait_until(lambda: bool(entries(neovim)), SOON_S):
+            break
+        neovim.lua("vim.lsp.completion.get()")
+    (entry,) = entries(neovim)
+    assert entry["abbr"] == label or not label
+    return str(entry["abbr"])
 
 
 def test_an_entry_pops_up_at_a_trigger_and_is_accepted_whole(home: Path) -> None:
@@ -71,7 +81,7 @@ def test_typing_on_keeps_the_entry_and_the_command_is_run_once(home: Path) -> No
             wait_for_entry(neovim, "append(a + b)")
         neovim.type("<C-n><C-y>")
         neovim.wait_for_text("items.append(a + b)\n")
-        assert neovim.lua("return _G.n") == 1
+        neovim.wait_for_lua("return _G.n", 1)
 
 
 def test_what_stands_right_of_the_cursor_is_not_doubled(home: Path) -> None:
@@ -95,7 +105,6 @@ def test_the_starter_model_stands_in_the_menu(home: Path) -> None:
     source = "class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self║\n"
     with editing(home, source, after=MENU) as neovim:
         neovim.type(".")
-        assert wait_until(lambda: bool(entries(neovim)), PATIENCE_S)
-        (entry,) = entries(neovim)
+        label = wait_for_entry(neovim)
         neovim.type("<C-n><C-y>")
-        neovim.wait_for_text(source.replace("║", "." + entry["abbr"]))
+        neovim.wait_for_text(source.replace("║", "." + label))

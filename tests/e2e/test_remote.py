@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,13 @@ import pytest
 
 from tests.e2e.clients import VSCODE, initialize_params
 from tests.e2e.questions import check_drawable, constructor, last_decision
-from tests.e2e.wire import AUTOMATIC, Client, Json, start, wait_until
+from tests.e2e.wire import (
+    AUTOMATIC,
+    Client,
+    Json,
+    start,
+    wait_until,
+)
 from tests.engines.scripted_server import (
     PATIENCE_S,
     Asked,
@@ -27,6 +34,9 @@ if TYPE_CHECKING:
 
 SHOW = "window/showMessage"
 KEY = "sk-canary-5f3a"
+# When a server that fails is asked again, at the earliest: the pauses double, up to five seconds.
+PAUSES_END_S = list(itertools.accumulate([1, 2, 4, *[5] * 100]))
+N_ATTEMPTS = 50
 
 
 def begin(home: Path, url: str, **settings: Any) -> Client:
@@ -89,17 +99,19 @@ def test_a_server_that_is_away_is_one_message_and_is_used_when_it_comes_back(hom
         return healthy(asked) if is_up else reply({"error": {"message": f"{time.time()}"}}, 500)
 
     with ScriptedServer(answer) as server, begin(home, server.url) as client:
+        opened_s = time.monotonic()
         client.open("untitled:crate", text)
-        wait_until(lambda: client.engine_state() == "away", 10)
+        assert wait_until(lambda: client.engine_state() == "away", PATIENCE_S)
         for _ in range(20):
             assert client.complete("untitled:crate", cursor) == []
             time.sleep(0.1)
+        n_pauses_over = sum(at_s < time.monotonic() - opened_s for at_s in PAUSES_END_S)
+        assert len(server.asked) <= 1 + n_pauses_over
         decision = last_decision(client, "untitled:crate")
         message = client.execute("tabby.status")["engine"]["message"]
         assert (decision["outcome"], decision["reason"]) == ("failed", "engine-away")
         assert shown(client) == [message]
         assert f"{server.url}/v1 failed (500" in message
-        assert len(server.asked) <= 4
 
         is_up = True
         assert wait_until(
@@ -121,13 +133,12 @@ def test_a_server_that_says_nothing_leaves_no_request_unanswered(home: Path) -> 
             time.sleep(0.05)
             yield b"1\r\n:\r\n"
 
-    with ScriptedServer(silent) as server, begin(home, server.url, timeout_ms=700) as client:
+    with ScriptedServer(silent) as server, begin(home, server.url, timeout_ms=3_000) as client:
         client.open("untitled:tin", text)
         client.wait_ready()
-        asked_s = time.monotonic()
         assert client.complete("untitled:tin", cursor) == []
-        assert time.monotonic() - asked_s < 5
         assert server.hung_up.wait(PATIENCE_S)
+        assert wait_until(lambda: bool(shown(client)), PATIENCE_S)
         (message,) = shown(client)
         assert "took too long" in message
         assert "timeout_ms" in message
@@ -161,30 +172,44 @@ def test_a_cancelled_request_closes_the_connection(home: Path) -> None:
 
 
 def test_a_fast_typist_asks_the_server_seldom(home: Path) -> None:
-    text, cursor = constructor("Case")
     with (
         ScriptedServer(openai_answer(" = height")) as server,
         begin(home, server.url) as client,
     ):
-        client.open("untitled:case", text)
-        client.wait_ready()
-        line, first = cursor["line"], cursor["character"]
-        asked = []
-        for n_typed, letter in enumerate("_in_metres", 1):
-            place: Json = {"line": line, "character": first + n_typed - 1}
-            change = {"range": {"start": place, "end": place}, "text": letter}
-            client.change("untitled:case", 1 + n_typed, change)
-            here: Json = {"line": line, "character": first + n_typed}
-            asked.append(client.ask("untitled:case", here, kind=AUTOMATIC))
-            time.sleep(0.03)
-        assert asked[-1].result()["items"][0]["insertText"] == " = height"
-        assert all(request.result() is None for request in asked[:-1])
-        assert len(server.bodies) == 1
+        for attempt in range(N_ATTEMPTS):
+            n_before = len(server.bodies)
+            longest_gap_s = type_fast(client, f"Case{attempt}")
+            # Where this machine had other things to do, somebody else would have asked too.
+            if longest_gap_s < 0.1:
+                break
+        assert longest_gap_s < 0.1
+        assert len(server.bodies) - n_before == 1
+
+
+def type_fast(client: Client, name: str) -> float:
+    """Type a word in a document of its own; the longest time between two keys, in seconds."""
+    text, cursor = constructor(name)
+    uri = f"untitled:{name}"
+    client.open(uri, text)
+    client.wait_ready()
+    line, first = cursor["line"], cursor["character"]
+    asked, typed_s = [], []
+    for n_typed, letter in enumerate("_in_metres", 1):
+        place: Json = {"line": line, "character": first + n_typed - 1}
+        change = {"range": {"start": place, "end": place}, "text": letter}
+        client.change(uri, 1 + n_typed, change)
+        here: Json = {"line": line, "character": first + n_typed}
+        asked.append(client.ask(uri, here, kind=AUTOMATIC))
+        typed_s.append(time.monotonic())
+        time.sleep(0.03)
+    assert asked[-1].result()["items"][0]["insertText"] == " = height"
+    assert not any((request.result() or {}).get("items") for request in asked[:-1])
+    return max(later - earlier for earlier, later in itertools.pairwise(typed_s))
 
 
 def test_a_fixed_wait_stands_over_the_adaptive_one_and_delays_nothing_known(home: Path) -> None:
     text, cursor = constructor("Trunk")
-    waits = {"completion": {"debounce_ms": 1_500}}
+    waits = {"completion": {"debounce_ms": 4_000}}
     with (
         ScriptedServer(openai_answer(" = height")) as server,
         begin(home, server.url) as client,
@@ -195,7 +220,7 @@ def test_a_fixed_wait_stands_over_the_adaptive_one_and_delays_nothing_known(home
         client.wait_ready()
         asked_s = time.monotonic()
         assert client.complete("untitled:trunk", cursor, kind=AUTOMATIC)
-        assert time.monotonic() - asked_s > 1.3
+        assert time.monotonic() - asked_s > 3.8
 
         change = {"range": {"start": cursor, "end": cursor}, "text": " ="}
         client.change("untitled:trunk", 2, change)
@@ -203,7 +228,7 @@ def test_a_fixed_wait_stands_over_the_adaptive_one_and_delays_nothing_known(home
         asked_s = time.monotonic()
         (item,) = client.complete("untitled:trunk", further, kind=AUTOMATIC)
         assert item["insertText"] == " height"
-        assert time.monotonic() - asked_s < 1.3
+        assert time.monotonic() - asked_s < 3.8
         assert len(server.bodies) == 1
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.clients import NEOVIM_0_12, initialize_params
-from tests.e2e.wire import Client, isolated_environment, start
+from tests.e2e.wire import PATIENCE_S, Client, isolated_environment, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def told(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
         decisions = client.inspect(prompt=True, n=1000)["decisions"]
         client.call("shutdown")
         client.notify("exit")
-        client.wait_ended(5.0)
+        client.wait_ended(PATIENCE_S)
         files = [path for path in home.rglob("*") if path.is_file()]
         yield {
             "segments": json.dumps([decision["segments"] for decision in decisions]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.clients import VSCODE, initialize_params
 from tests.e2e.questions import constructor
-from tests.e2e.wire import Client, isolated_environment, start
+from tests.e2e.wire import PATIENCE_S, Client, isolated_environment, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def suggestion(client: Client) -> tuple[str, str]:
     text, position = constructor("Counted")
     client.open("untitled:counted", text)
     client.wait_ready()
-    (item,) = client.complete("untitled:counted", position)
+    (item, *_) = client.complete("untitled:counted", position)
     return item["insertText"], item["command"]["arguments"][0]
 
 
@@ -49,7 +49,7 @@ def run(home: Path, *, accept: bool) -> list[str]:
         client.close("untitled:counted")
         client.call("shutdown")
         client.notify("exit")
-        assert client.wait_ended(5) == 0
+        assert client.wait_ended(PATIENCE_S) == 0
     return stats(home)
 
 

@@ -7,7 +7,15 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.e2e.clients import VSCODE, initialize_params
-from tests.e2e.wire import INLINE_COMPLETION, REPOSITORY, Client, frame, inline_params, start
+from tests.e2e.wire import (
+    INLINE_COMPLETION,
+    PATIENCE_S,
+    REPOSITORY,
+    Client,
+    frame,
+    inline_params,
+    start,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +64,7 @@ def check_framed(client: Client) -> None:
     """Every byte was part of a frame, and every request was answered once."""
     client.call("shutdown")
     client.notify("exit")
-    assert client.wait_ended(5.0) == 0
+    assert client.wait_ended(PATIENCE_S) == 0
     assert client.foreign == []
     assert all(len(replies) == 1 for replies in client.replies.values())
 

@@ -10,10 +10,11 @@ import threading
 import time
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
-from tabby_lsp.domain import ChatMessage, EngineError, EngineStatus, Piece
+from tabby_lsp.domain import ChatMessage, EngineError, EngineStatus, Piece, Unusable
 from tests.engines.asking import (
     QUESTION,
     chat_answer,
@@ -24,6 +25,7 @@ from tests.engines.asking import (
 )
 from tests.engines.scripted_server import (
     DONE,
+    PATIENCE_S,
     Answer,
     Asked,
     ScriptedServer,
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
 
 KEY = "sk-canary-5f3a"
 KINDS = ("openai", "llama-server", "ollama", "tabby")
-# Long enough for a greeting on a busy machine.
-TIMEOUT_MS = 1_000
+TIMEOUT_MS = 400  # of the tests about servers that are too slow
 GREETINGS: dict[str, object] = {
     "/v1/models": {"data": [{"id": "m"}]},
     "/props": {"default_generation_settings": {"n_ctx": 4096}, "model_path": "m"},
@@ -88,30 +89,41 @@ def ended(kind: str) -> bytes:
     return delta("", "stop")
 
 
-def failed(kind: str, answer: Answer, timeout_ms: int) -> tuple[EngineStatus, str, float]:
-    """How the engine stands after one question, what was heard before, and the seconds it took."""
+def failed(kind: str, answer: Answer, first_ms: int, timeout_ms: int) -> tuple[EngineStatus, str]:
+    """How the engine stands after one question, and what was heard before.
 
-    async def work(engine: RemoteChatEngine) -> tuple[EngineStatus, str, float]:
+    Only the answer is held to the limits, since a greeting may be late on a machine that is busy.
+    """
+
+    async def work(engine: RemoteChatEngine) -> tuple[EngineStatus, str]:
         await engine.load()
+        engine._timeout_s = timeout_ms / 1000
         heard: list[Piece] = []
-        started_s = time.perf_counter()
-        with pytest.raises(EngineError) as error:
+        first = patch.object(engine._dialect, "load_timeout_s", first_ms / 1000)
+        with first, pytest.raises(EngineError) as error:
             async with aclosing(engine.chat(chat_request())) as pieces:
                 async for piece in pieces:
                     heard.append(piece)
         assert str(error.value) == engine.status.message
-        return engine.status, text_of(heard), time.perf_counter() - started_s
+        return engine.status, text_of(heard)
 
     with ScriptedServer(greeted(answer)) as server:
-        settings = {"kind": kind, "url": server.url, "timeout_ms": timeout_ms}
-        return chat_run(work, key=KEY, **settings)
+        return chat_run(work, key=KEY, kind=kind, url=server.url)
 
 
 def check(
-    kind: str, answer: Answer, *words: str, heard: str = "", timeout_ms: int = 10_000
+    kind: str,
+    answer: Answer,
+    *words: str,
+    heard: str = "",
+    first_ms: int = 60_000,
+    timeout_ms: int = 60_000,
 ) -> None:
-    """The question ends in a sentence with these words, and the server is away then."""
-    status, text, took_s = failed(kind, answer, timeout_ms)
+    """The question ends in a sentence with these words, and the server is away then.
+
+    `first_ms` is what the first piece may take, `timeout_ms` what each further one may.
+    """
+    status, text = failed(kind, answer, first_ms, timeout_ms)
     assert (status.state, text) == ("away", heard)
     for word in words:
         assert word in status.message
@@ -119,7 +131,6 @@ def check(
     assert QUESTION[1].content not in status.message
     assert status.message.isprintable()
     assert "again" in status.message or "in config.toml" in status.message
-    assert took_s < 8
 
 
 # Refusals.
@@ -129,7 +140,6 @@ def check(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (400, ["does not take the request (400", "a new conversation", "`n_ctx`"]),
         (401, ["(401", "key is not the right one", "api_key_env"]),
         (404, ["does not have that (404", "correct `"]),
         (429, ["(429", "more often than it allows"]),
@@ -144,6 +154,28 @@ def test_a_status_is_a_sentence(kind: str, status: int, words: list[str]) -> Non
         page("<html>", status),
     ):
         check(kind, always(body), *words)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_request_that_is_refused_leaves_the_server_to_others(kind: str, status: int) -> None:
+    """Such as one with a grammar that the server does not know: it is that request's fault."""
+
+    def answer(asked: Asked) -> Iterable[bytes]:
+        if "again" in json.dumps(asked.body):
+            return streamed(kind, [*says(kind, "It adds."), ended(kind)])
+        return reply({"error": {"message": "because"}}, status)
+
+    async def work(engine: RemoteChatEngine) -> str:
+        with pytest.raises(Unusable) as error:
+            await chat_pieces(engine, chat_request())
+        for word in (f"does not take the request ({status}: because)", "`n_ctx`"):
+            assert word in str(error.value)
+        assert (engine.status.state, engine.status.message) == ("ready", "")
+        return text_of(await chat_pieces(engine, chat_request((ChatMessage("user", "again"),))))
+
+    with ScriptedServer(greeted(answer)) as server:
+        assert chat_run(work, kind=kind, url=server.url) == "It adds."
 
 
 def test_a_model_that_the_server_does_not_have_is_named() -> None:
@@ -264,7 +296,8 @@ def hanging(first: Iterable[bytes]) -> Iterator[bytes]:
 @pytest.mark.parametrize("kind", ["openai", "llama-server", "tabby"])
 @pytest.mark.parametrize("first", [[], [head(content_type="text/event-stream")]])
 def test_a_server_that_never_begins_is_given_up(kind: str, first: list[bytes]) -> None:
-    check(kind, lambda _: hanging(first), "took too long", "`timeout_ms`", timeout_ms=TIMEOUT_MS)
+    slow = "took too long", "`timeout_ms`"
+    check(kind, lambda _: hanging(first), *slow, first_ms=0, timeout_ms=TIMEOUT_MS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -291,40 +324,42 @@ def test_signs_of_life_are_no_answer(sign: bytes) -> None:
 
 @pytest.mark.parametrize("key", ["content", "reasoning_content"])
 def test_an_answer_may_take_longer_than_the_timeout_while_pieces_come(key: str) -> None:
-    """Twice the time that a completion would be given."""
-    n_pieces = 16
+    timeout_ms, n_pieces = 3_000, 10
 
     def dripping() -> Iterator[bytes]:
         for _ in range(n_pieces):
-            time.sleep(TIMEOUT_MS / 8_000)
+            time.sleep(timeout_ms / 8_000)
             yield event({"choices": [{"delta": {key: "x"}}]})
         yield delta("y", "stop")
 
     with ScriptedServer(greeted(lambda _: stream(dripping()))) as server:
-        pieces = chat_answer(kind="openai", url=server.url, timeout_ms=TIMEOUT_MS)
+        pieces = chat_answer(kind="openai", url=server.url, timeout_ms=timeout_ms)
     assert text_of(pieces) == ("x" * n_pieces if key == "content" else "") + "y"
-    assert pieces[-1].timings.total_ms > TIMEOUT_MS
+    assert pieces[-1].timings.total_ms > timeout_ms
 
 
 def test_whoever_listens_slowly_is_not_the_servers_fault() -> None:
+    timeout_ms = 2_000
+
     async def work(engine: RemoteChatEngine) -> str:
         heard = ""
         async with aclosing(engine.chat(chat_request())) as pieces:
             async for piece in pieces:
+                if not heard:
+                    await asyncio.sleep(timeout_ms / 1000 + 0.2)
                 heard += piece.text
-                await asyncio.sleep(0.7)
         return heard
 
     answer = greeted(lambda _: stream([*map(delta, "abc"), delta("", "stop"), DONE]))
     with ScriptedServer(answer) as server:
-        assert chat_run(work, kind="openai", url=server.url, timeout_ms=500) == "abc"
+        assert chat_run(work, kind="openai", url=server.url, timeout_ms=timeout_ms) == "abc"
 
 
 def test_an_answer_that_is_whole_need_not_be_closed() -> None:
     """A proxy may hold the connection open after the last word."""
     whole = [head(content_type="text/event-stream"), delta("It adds."), delta("", "stop")]
     with ScriptedServer(greeted(lambda _: hanging(whole))) as server:
-        pieces = chat_answer(kind="openai", url=server.url, timeout_ms=TIMEOUT_MS)
+        pieces = chat_answer(kind="openai", url=server.url, timeout_ms=3_000)
     assert (text_of(pieces), pieces[-1].finish) == ("It adds.", "stop")
 
 
@@ -338,7 +373,7 @@ def test_a_flood_is_cut(kind: str, flood: Callable[[str], Iterator[bytes]]) -> N
     with ScriptedServer(greeted(lambda _: streamed(kind, flood(kind)))) as server:
         with pytest.raises(EngineError, match="far more than it was asked for"):
             chat_answer(kind=kind, url=server.url)
-        assert server.hung_up.wait(10)
+        assert server.hung_up.wait(PATIENCE_S)
 
 
 def test_thoughts_without_end_are_a_flood_too() -> None:
@@ -373,7 +408,7 @@ def test_whoever_leaves_closes_the_connection(kind: str, is_cancelled: bool) -> 
             task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        return await asyncio.to_thread(server.hung_up.wait, 10)
+        return await asyncio.to_thread(server.hung_up.wait, PATIENCE_S)
 
     def endless() -> Iterator[bytes]:
         while True:
@@ -409,7 +444,7 @@ def test_a_server_that_comes_back_is_used_again() -> None:
 
 
 def test_several_chats_run_at_once() -> None:
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=PATIENCE_S)
 
     def answer(asked: Asked) -> Iterator[bytes]:
         def meeting() -> Iterator[bytes]:
@@ -437,6 +472,7 @@ def test_many_are_cancelled_at_random_moments_and_the_last_is_answered() -> None
         yield delta("", "stop")
 
     async def work(engine: RemoteChatEngine) -> str:
+        await engine.load()
         for _ in range(40):
             task: asyncio.Task[Any] = asyncio.ensure_future(chat_pieces(engine, chat_request()))
             await asyncio.sleep(rng.random() * 0.03)

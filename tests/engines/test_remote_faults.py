@@ -21,6 +21,7 @@ from tabby_lsp.domain import EngineError, EngineStatus, Segments
 from tests.engines.asking import SEGMENTS, pieces, request, run
 from tests.engines.scripted_server import (
     DONE,
+    PATIENCE_S,
     Answer,
     Asked,
     ScriptedServer,
@@ -40,22 +41,21 @@ if TYPE_CHECKING:
     from tabby_lsp.engines.remote.engine import RemoteEngine
 
 KEY = "sk-canary-5f3a"
-TIMEOUT_MS = 400
+TIMEOUT_MS = 400  # of the tests about servers that are too slow
 CERTIFICATE = Path(__file__).with_name("untrusted.pem")
 
 
 def check(answer: Answer, *words: str, tls: ssl.SSLContext | None = None) -> None:
     """The first request ends in a sentence with these words, and the server is away then.
 
-    It is the same sentence in the error and in the status, it holds no key and no code, and it ends
-    in time.
+    It is the same sentence in the error and in the status, and it holds no key and no code.
     """
     with ScriptedServer(answer, tls=tls) as server:
         check_at(server.url, *words)
 
 
-def check_at(url: str, *words: str) -> None:
-    status, took_s = failed(url)
+def check_at(url: str, *words: str, **settings: int) -> None:
+    status = failed(url, **settings)
     assert status.state == "away"
     for word in words:
         assert word in status.message
@@ -65,18 +65,16 @@ def check_at(url: str, *words: str) -> None:
     assert "def add" not in status.message
     assert status.message.isprintable()
     assert len(status.message) < 600
-    assert took_s < 3
 
 
-def failed(url: str) -> tuple[EngineStatus, float]:
-    async def work(engine: RemoteEngine) -> tuple[EngineStatus, float]:
-        started_s = time.perf_counter()
+def failed(url: str, **settings: int) -> EngineStatus:
+    async def work(engine: RemoteEngine) -> EngineStatus:
         with pytest.raises(EngineError) as error:
             await pieces(engine, request())
         assert str(error.value) == engine.status.message
-        return engine.status, time.perf_counter() - started_s
+        return engine.status
 
-    return run(work, key=KEY, kind="openai", url=url, timeout_ms=TIMEOUT_MS, connect_timeout_ms=300)
+    return run(work, key=KEY, kind="openai", url=url, **settings)
 
 
 def models_then(answer: Answer) -> Answer:
@@ -121,7 +119,8 @@ def test_a_machine_that_does_not_answer() -> None:
             each.setblocking(False)
             with suppress(BlockingIOError):
                 each.connect(full.getsockname())
-        check_at(f"http://127.0.0.1:{full.getsockname()[1]}", "no connection within 0.3 s")
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        check_at(url, "no connection within 0.3 s", connect_timeout_ms=300)
         for each in waiting:
             each.close()
 
@@ -330,8 +329,7 @@ def drip_nothing() -> Iterator[bytes]:
 def test_a_slow_server_is_given_up(make: int, answer: Answer) -> None:
     slow = everywhere(answer)[make]
     with ScriptedServer(slow) as server:
-        status, took_s = failed(server.url)
-        assert took_s < TIMEOUT_MS / 1000 + 1
+        status = failed(server.url, timeout_ms=TIMEOUT_MS)
         assert status.state == "away"
         assert "too long" in status.message or "(500)" in status.message
 
@@ -341,7 +339,7 @@ def test_a_slow_server_is_given_up(make: int, answer: Answer) -> None:
     [
         (lambda: (said("x") for _ in itertools.count()), False),
         (lambda: (said("") for _ in itertools.count()), False),
-        (lambda: (b"data: " for _ in itertools.count()), False),
+        (lambda: (b"data: " * 1_000 for _ in itertools.count()), False),
         (lambda: (b": " + 60_000 * b"x" + b"\n" for _ in itertools.count()), False),
         (lambda: [said(5_000_000 * "x")], True),
     ],
@@ -349,10 +347,8 @@ def test_a_slow_server_is_given_up(make: int, answer: Answer) -> None:
 )
 def test_a_flood_is_cut(flood: Callable[[], Iterable[bytes]], is_short: bool) -> None:
     with ScriptedServer(models_then(lambda _: stream(flood()))) as server:
-        status, took_s = failed(server.url)
-        assert "far more than it was asked for" in status.message or "too long" in status.message
-        assert took_s < 3
-        assert is_short or server.hung_up.wait(10)
+        assert "far more than it was asked for" in failed(server.url).message
+        assert is_short or server.hung_up.wait(PATIENCE_S)
 
 
 def test_a_list_of_models_without_end() -> None:
@@ -381,11 +377,13 @@ def test_a_server_that_comes_back_is_used_again_and_greeted_anew() -> None:
             await engine.load()
         states.append(engine.status.state)
         n_asked = len(server.asked)
+        engine._paused_until_s += PATIENCE_S
         for _ in range(50):
             with pytest.raises(EngineError):
                 await pieces(engine, request())
         assert len(server.asked) == n_asked
         is_up = True
+        engine._paused_until_s -= PATIENCE_S
         await asyncio.sleep(1.1)
         assert "".join(p.text for p in await pieces(engine, request())) == "a"
         return [*states, engine.status.state, engine.status.model, engine.status.message]
@@ -395,40 +393,44 @@ def test_a_server_that_comes_back_is_used_again_and_greeted_anew() -> None:
     assert states == ["unloaded", "away", "ready", "new", ""]
 
 
+async def paused_s(engine: RemoteEngine) -> tuple[float, float]:
+    """Between which bounds the pause is that follows a request which fails."""
+    clock = asyncio.get_running_loop()
+    before_s = clock.time()
+    with pytest.raises(EngineError):
+        await pieces(engine, request())
+    return engine._paused_until_s - clock.time(), engine._paused_until_s - before_s
+
+
 def test_pauses_grow_and_stay_short() -> None:
-    async def work(engine: RemoteEngine) -> list[float]:
-        clock = asyncio.get_running_loop()
-        pauses = []
-        for _ in range(6):
+    async def work(engine: RemoteEngine) -> None:
+        for pause_s in (1, 2, 4, 5, 5, 5):
             engine._paused_until_s = 0
-            with pytest.raises(EngineError):
-                await pieces(engine, request())
-            pauses.append(round(engine._paused_until_s - clock.time(), 1))
-        return pauses
+            least_s, most_s = await paused_s(engine)
+            assert least_s <= pause_s <= most_s
 
     with ScriptedServer(lambda _: reply({}, 500)) as server:
-        assert run(work, kind="openai", url=server.url) == [1, 2, 4, 5, 5, 5]
+        run(work, kind="openai", url=server.url)
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("header", "least_s", "most_s"),
-    [("7", 6.5, 7), ("0", 0.5, 1), ("-5", 0.5, 1), ("soon", 0.5, 1), ("9" * 50, 299, 300),
-     ("1e9", 0.5, 1), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.5, 1), ("in a minute", 50, 60)],
+    [("7", 7, 7), ("0", 1, 1), ("-5", 1, 1), ("soon", 1, 1), ("9" * 50, 300, 300),
+     ("1e9", 1, 1), ("Wed, 21 Oct 2015 07:28:00 GMT", 1, 1), ("in an hour", 300, 300),
+     ("in a minute", 10, 60)],
 )  # fmt: skip
 def test_the_servers_own_wish_is_respected(
     status: int, header: str, least_s: float, most_s: float
 ) -> None:
-    async def work(engine: RemoteEngine) -> float:
-        with pytest.raises(EngineError):
-            await pieces(engine, request())
-        return engine._paused_until_s - asyncio.get_running_loop().time()
-
-    if header == "in a minute":
-        header = email.utils.formatdate(time.time() + 60, usegmt=True)
+    dates_s = {"in a minute": 60, "in an hour": 3_600}
+    if header in dates_s:
+        header = email.utils.formatdate(time.time() + dates_s[header], usegmt=True)
     refusal = reply({}, status, retry_after=header)
     with ScriptedServer(models_then(lambda _: refusal)) as server:
-        assert least_s < run(work, kind="openai", url=server.url) <= most_s
+        shortest_s, longest_s = run(paused_s, kind="openai", url=server.url)
+    assert shortest_s <= most_s
+    assert least_s <= longest_s
 
 
 def test_each_kind_of_fault_is_one_sentence_however_it_is_worded() -> None:
@@ -460,6 +462,7 @@ def test_many_are_cancelled_at_random_moments_and_the_last_is_answered() -> None
         return stream(dripping())
 
     async def work(engine: RemoteEngine) -> str:
+        await engine.load()
         for _ in range(60):
             task = asyncio.ensure_future(pieces(engine, request()))
             await asyncio.sleep(rng.random() * 0.03)

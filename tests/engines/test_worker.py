@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from tabby_lsp.engines.llama.worker import Job, Worker
+from tabby_lsp.domain import EngineError
+from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Worker
 
 
 class Flag:
@@ -19,7 +20,7 @@ class Flag:
 
     def work_until_interrupted(self, job: Job[str]) -> None:
         job.emit("started")
-        self.event.wait(timeout=10)
+        self.event.wait(timeout=60)
 
 
 async def drain(job: Job[str]) -> list[str]:
@@ -116,6 +117,10 @@ def test_cancelling_what_is_done_interrupts_nobody() -> None:
         job: Job[str] = Job(lambda job: job.emit("a"))
         flag.worker.submit(job)
         await drain(job)
+        # When this one has its turn, the thread has left the other.
+        after: Job[str] = Job(lambda job: job.emit("b"))
+        flag.worker.submit(after)
+        await drain(after)
         flag.worker.cancel(job)
         return flag.event.is_set()
 
@@ -128,7 +133,7 @@ def test_stop_interrupts_and_waits_for_the_thread() -> None:
         job: Job[str] = Job(flag.work_until_interrupted)
         flag.worker.submit(job)
         await job.next()
-        return await asyncio.to_thread(flag.worker.stop, 5.0)
+        return await asyncio.to_thread(flag.worker.stop, 60.0)
 
     assert asyncio.run(run()) is True
 
@@ -190,3 +195,98 @@ def test_a_job_that_gives_way_is_left_alone_by_its_own_kind() -> None:
         return is_interrupted
 
     assert asyncio.run(run()) is False
+
+
+def test_a_job_that_stands_aside_lets_pass_what_goes_first_and_goes_on() -> None:
+    names = [f"typed {n}" for n in range(6)]
+
+    async def run() -> list[str]:
+        flag = Flag()
+        order: list[str] = []
+
+        def typed(name: str) -> Job[str]:
+            return Job(lambda _: order.append(name), goes_first=True)
+
+        def text(job: Job[str]) -> None:
+            order.append("begun")
+            job.emit("begun")
+            while len(order) <= len(names):
+                flag.event.wait(timeout=60)
+                flag.worker.let_pass(job)
+            order.append("ended")
+
+        running: Job[str] = Job(text, stands_aside=True)
+        flag.worker.submit(running)
+        assert await running.next() == "begun"
+        waiting: Job[str] = Job(lambda _: order.append("other text"))
+        flag.worker.submit(waiting)
+        jobs = [typed(name) for name in names]
+        # Some come while another runs, and some when it is done.
+        for n, job in enumerate(jobs):
+            flag.worker.submit(job)
+            if n % 2:
+                await drain(job)
+        await drain(waiting)
+        return order
+
+    assert asyncio.run(run()) == ["begun", *names, "ended", "other text"]
+
+
+def test_a_job_that_is_cancelled_while_it_stands_aside_is_interrupted_when_it_goes_on() -> None:
+    async def run() -> list[bool]:
+        flag = Flag()
+        seen = []
+        may_end = threading.Event()
+
+        def text(job: Job[str]) -> None:
+            job.emit("begun")
+            flag.event.wait(timeout=60)
+            flag.worker.let_pass(job)
+            seen.append(flag.event.is_set())
+
+        def typed(job: Job[str]) -> None:
+            job.emit("typed")
+            may_end.wait(timeout=60)
+            seen.append(flag.event.is_set())
+
+        running: Job[str] = Job(text, stands_aside=True)
+        flag.worker.submit(running)
+        await running.next()
+        first: Job[str] = Job(typed, goes_first=True)
+        flag.worker.submit(first)
+        assert await first.next() == "typed"
+        flag.worker.cancel(running)
+        may_end.set()
+        await drain(first)
+        last: Job[str] = Job(lambda _: None)
+        flag.worker.submit(last)
+        await drain(last)
+        return seen
+
+    assert asyncio.run(run()) == [False, True]
+
+
+def test_stop_ends_what_stands_aside_too() -> None:
+    async def run() -> list[str]:
+        flag = Flag()
+
+        def text(job: Job[str]) -> None:
+            job.emit("begun")
+            flag.event.wait(timeout=60)
+            flag.worker.let_pass(job)
+
+        running: Job[str] = Job(text, stands_aside=True)
+        flag.worker.submit(running)
+        await running.next()
+        first: Job[str] = Job(flag.work_until_interrupted, goes_first=True)
+        flag.worker.submit(first)
+        assert await first.next() == "started"
+        assert await asyncio.to_thread(flag.worker.stop, 60.0)
+        said = []
+        for job in (running, first):
+            with pytest.raises(EngineError) as error:
+                await job.next()
+            said.append(str(error.value))
+        return said
+
+    assert asyncio.run(run()) == [GIVEN_BACK, GIVEN_BACK]

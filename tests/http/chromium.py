@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0  # only against a test that hangs
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     "--headless=new",
@@ -52,6 +52,7 @@ _KEYS = {
     "Space": {"key": " ", "code": "Space", "windowsVirtualKeyCode": 32, "text": " "},
 }
 _CONTROL, _SHIFT = 2, 8
+_N_CLICKS = 20
 
 
 def chromium() -> str | None:
@@ -159,20 +160,27 @@ class Tab:
         return bool(self.look(f"Boolean({of}?.checkVisibility())"))
 
     def click(self, selector: str) -> None:
-        """With the mouse, in the middle of the element."""
-        place = self.look(
-            f"""(() => {{
-                const found = document.querySelector({json.dumps(selector)});
-                found.scrollIntoView({{block: 'center', behavior: 'instant'}});
-                const box = found.getBoundingClientRect();
-                return [box.x + box.width / 2, box.y + box.height / 2];
-            }})()"""
-        )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call(
-                "Input.dispatchMouseEvent",
-                type=kind, x=place[0], y=place[1], button="left", clickCount=1,
-            )  # fmt: skip
+        """With the mouse, in the middle of the element; again where it moved away meanwhile."""
+        for _ in range(_N_CLICKS):
+            place = self.look(
+                f"""(() => {{
+                    const found = document.querySelector({json.dumps(selector)});
+                    globalThis.wasHit = false;
+                    const hit = () => (globalThis.wasHit = true);
+                    found.addEventListener('click', hit, {{once: true, capture: true}});
+                    found.scrollIntoView({{block: 'center', behavior: 'instant'}});
+                    const box = found.getBoundingClientRect();
+                    return [box.x + box.width / 2, box.y + box.height / 2];
+                }})()"""
+            )
+            for kind in ("mousePressed", "mouseReleased"):
+                self.call(
+                    "Input.dispatchMouseEvent",
+                    type=kind, x=place[0], y=place[1], button="left", clickCount=1,
+                )  # fmt: skip
+            if self.look("globalThis.wasHit"):
+                return
+        raise AssertionError(f"{selector} cannot be hit")
 
     def type(self, text: str) -> None:
         """Into what has the focus."""

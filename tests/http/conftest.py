@@ -31,6 +31,13 @@ def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GGUF file that chats for minutes unless it is stopped."""
+    path = tmp_path_factory.mktemp("models") / "nonsense-chat.gguf"
+    return write_chat_model(path, n_ctx=32_768, has_end=False)
+
+
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, chat_model: Path) -> Iterator[Served]:
     """The starter and the chat model, on this machine, without keys."""
     home = tmp_path_factory.mktemp("served")

@@ -19,6 +19,7 @@ from tabby_lsp.servers.http.face import Parts, face, routes_and_meter
 from tabby_lsp.servers.http.gate import LOOPBACK_NAMES, Rules
 from tabby_lsp.servers.http.journal import Journal
 from tabby_lsp.servers.http.keys import Keys
+from tabby_lsp.servers.http.machine import Devices
 from tabby_lsp.servers.http.tabbyapi import ADMIN_ROUTES
 from tabby_lsp.stock import Stock
 from tabby_lsp.suggest import Suggest
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from tabby_lsp.domain import ChatRequest, GenerationRequest
-    from tabby_lsp.rack import Role
+    from tabby_lsp.rack import Fit, Role
 
 KEYS = Keys(api="a" * 32, admin="b" * 32, path=Path("keys.json"))
 API = {"X-API-Key": KEYS.api}
@@ -49,15 +50,16 @@ class Memory:
     def __post_init__(self) -> None:
         self.may_load.set()
 
-    def make(self, role: Role, name: str) -> Model:
-        return Model(self, name)
+    def make(self, role: Role, name: str, fit: Fit) -> Model:
+        return Model(self, name, fit)
 
 
 class Model:
     """Answers with its own name, and knows the tokens of a text: its characters."""
 
-    def __init__(self, memory: Memory, name: str) -> None:
+    def __init__(self, memory: Memory, name: str, fit: Fit) -> None:
         self._memory = memory
+        self.fit = fit
         self.name = name
         self.n_users = 0
         self.status = EngineStatus(state="unloaded", model=name)
@@ -107,7 +109,9 @@ class Model:
         self._set("unloaded")
 
     def _set(self, state: Any, message: str = "") -> None:
-        self.status = EngineStatus(state=state, model=self.name, message=message)
+        self.status = EngineStatus(
+            state=state, model=self.name, message=message, n_ctx=self.fit.n_ctx
+        )
 
 
 def parts_in(folder: Path, rack: Rack, started: dict[Role, str], *, has_keys: bool) -> Parts:
@@ -120,7 +124,7 @@ def parts_in(folder: Path, rack: Rack, started: dict[Role, str], *, has_keys: bo
         consult=Consult(rack, (), (settings.chat, settings.context)),
         journal=Journal(folder / "events"),
         logs_prompts=False,
-        device="cpu",
+        devices=Devices(completion="cpu", chat="cpu"),
         max_chat_tokens=100,
         rules=Rules(
             hosts=LOOPBACK_NAMES, keys=KEYS if has_keys else None, admin_routes=ADMIN_ROUTES

@@ -15,6 +15,7 @@ from tabby_lsp.rack import Rack
 from tabby_lsp.servers.http.face import Parts, face
 from tabby_lsp.servers.http.gate import LOOPBACK_NAMES, Rules
 from tabby_lsp.servers.http.journal import Journal
+from tabby_lsp.servers.http.machine import Devices
 from tabby_lsp.stock import Stock
 from tabby_lsp.suggest import Suggest
 
@@ -98,7 +99,7 @@ class Inside:
     """A server whose models are `engines`; each is called as its role, with `-model` behind it."""
 
     def __init__(self, engines: Mapping[Role, Any], folder: Path) -> None:
-        self._rack = Rack(lambda role, _: engines[role])
+        self._rack = Rack(lambda role, *_: engines[role])
         self._roles = list(engines)
         settings = (CompletionSettings(), ContextSettings())
         self._app = face(
@@ -109,7 +110,7 @@ class Inside:
                 consult=Consult(self._rack, (), (ChatSettings(), ContextSettings())),
                 journal=Journal(folder),
                 logs_prompts=False,
-                device="cpu",
+                devices=Devices(completion="cpu", chat="cpu"),
                 max_chat_tokens=MAX_CHAT_TOKENS,
                 rules=Rules(hosts=LOOPBACK_NAMES),
             )

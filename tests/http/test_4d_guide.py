@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.http.served import PATIENCE_S
+
 if TYPE_CHECKING:
     from tests.http.served import Served
 
@@ -42,7 +44,9 @@ def curl(served: Served, path: str, body: str) -> str:
         return served.http.post(path, content=body, headers=headers | agent).text
     flags = [flag for name, value in headers.items() for flag in ("-H", f"{name}: {value}")]
     command = ["curl", "--silent", "--noproxy", "*", f"{served.url}{path}", *flags, "-d", body]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=PATIENCE_S
+    ).stdout
 
 
 def test_the_first_call_completes_and_ignores_what_tabby_ignores(served: Served) -> None:

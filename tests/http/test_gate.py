@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tabby_lsp.servers.http import gate
-from tabby_lsp.servers.http.gate import LOOPBACK_NAMES, MAX_BODY_BYTES, MAX_DEPTH, Gate, Rules
+from tabby_lsp.servers.http.gate import (
+    LOOPBACK_NAMES,
+    MAX_BODY_BYTES,
+    MAX_DEPTH,
+    MAX_HEADER_BYTES,
+    Gate,
+    Rules,
+)
 from tabby_lsp.servers.http.keys import Keys
 
 if TYPE_CHECKING:
@@ -173,6 +180,13 @@ def test_a_large_body_is_refused_by_its_word_and_by_its_size() -> None:
     assert ask(OPEN, "POST", "/", word, b"{}")[0] == 413
     chunked = JSON | {"content-length": "0", "transfer-encoding": "chunked"}
     assert ask(OPEN, "POST", "/", chunked, b" " * (MAX_BODY_BYTES + 1))[0] == 413
+
+
+def test_large_headers_are_refused() -> None:
+    assert ask(OPEN, "GET", "/", {"x-large": "a" * MAX_HEADER_BYTES})[0] == 431
+    many = {f"x-{n}": "a" * 100 for n in range(MAX_HEADER_BYTES // 100)}
+    assert ask(OPEN, "GET", "/", many)[0] == 431
+    assert ask(OPEN, "GET", "/", {"x-large": "a" * (MAX_HEADER_BYTES // 2)})[0] == 200
 
 
 def test_a_deep_body_is_refused_and_brackets_in_a_text_are_not_deep() -> None:

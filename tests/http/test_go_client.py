@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.served import serving
+from tests.http.served import PATIENCE_S, serving
 
 _SOURCE = Path(__file__).parent / "go"
 _GO = Path(sysconfig.get_path("scripts")) / ("go.exe" if os.name == "nt" else "go")
@@ -59,14 +59,14 @@ def asked(client: Path, url: str, header: str = "", key: str = "") -> dict[str, 
     """What became of each call, by its name in go-tabbyapi."""
     done = subprocess.run(
         [client, url, "nonsense-chat", header, key],
-        capture_output=True, text=True, check=True, timeout=100,
+        capture_output=True, text=True, check=True, timeout=PATIENCE_S,
     )  # fmt: skip
     outcomes: dict[str, Any] = json.loads(done.stdout)
     assert len(outcomes) == N_CALLS
     return outcomes
 
 
-@pytest.mark.timeout(_BUILD_TIMEOUT_S + 120)
+@pytest.mark.timeout(_BUILD_TIMEOUT_S + 300)
 def test_every_call_is_answered_so_that_the_client_takes_it(
     client: Path, home: Path, chat_model: Path
 ) -> None:
@@ -100,7 +100,7 @@ def check_answers(answers: dict[str, Any]) -> None:
         assert answers[name]["model"]
 
 
-@pytest.mark.timeout(_BUILD_TIMEOUT_S + 120)
+@pytest.mark.timeout(_BUILD_TIMEOUT_S + 300)
 def test_each_of_the_three_headers_is_taken(client: Path, home: Path, chat_model: Path) -> None:
     with serving(home, "--host", "0.0.0.0", "--chat-model", str(chat_model)) as server:
         url = server.url.replace("0.0.0.0", "127.0.0.1")

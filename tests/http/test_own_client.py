@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.e2e.clients import VSCODE, initialize_params
-from tests.e2e.wire import start, wait_until
+from tests.e2e.wire import PATIENCE_S, start, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def test_ghost_text_comes_from_the_http_server(served: Served, home: Path) -> No
     with start(home) as client:
         client.initialize(initialize_params(VSCODE))
         client.open("untitled:a", CODE)
-        assert wait_until(lambda: client.engine_state() == "ready", 20)
+        assert wait_until(lambda: client.engine_state() == "ready", PATIENCE_S)
         items = client.complete("untitled:a", {"line": 2, "character": 18})
         assert [item["insertText"] for item in items] == [" = width"]
         assert client.execute("tabby.status")["engine"]["model"] == "starter"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.skipif(
     chromium() is None, reason="there is no Chromium here: `apt-get install chromium`"
 )
 ANSWERED = "document.querySelector('article.answer') && !document.querySelector('.writing')"
+MAX_TOKENS = 30_000
 BODY = "document.querySelector('article.answer .body')"
 
 
@@ -34,8 +37,8 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, chat_model: Path) -> Iterator[Served]:
-    """With a repository, and a log of suggestions."""
+def server(tmp_path_factory: pytest.TempPathFactory, endless_model: Path) -> Iterator[Served]:
+    """With a repository, a log of suggestions, and a chat that ends when it is stopped."""
     home = tmp_path_factory.mktemp("home")
     house = home / "house"
     house.mkdir()
@@ -46,7 +49,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, chat_model: Path) -> Iterat
     fates: tuple[Fate, ...] = ("accepted", "typed-along", "dismissed")
     for fate in fates:
         add_suggestion(home, fate)
-    with serving(home, "--chat-model", str(chat_model)) as started:
+    config = home / "config.toml"
+    config.write_text(f"[chat]\nmax_tokens = {MAX_TOKENS}\n")
+    with serving(home, "--chat-model", str(endless_model), "--config", str(config)) as started:
         yield started
 
 
@@ -80,6 +85,23 @@ def test_what_is_loaded_is_shown(page: Tab) -> None:
     assert "idle" in page.text("#model-list")
 
 
+def test_what_runs_and_what_waits_is_shown(page: Tab, server: Served) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "def"}], "max_tokens": 30_000})
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with ExitStack() as others:
+        for _ in range(3):
+            other = others.enter_context(socket.create_connection(address))
+            other.sendall(f"{head}{body}".encode())
+        page.wait_text("#model-list", "1 running, 2 waiting")
+        page.wait_text("#connection", "Busy: 3 requests")
+    page.wait_text("#connection", "Ready")
+    assert "idle" in page.text("#model-list")
+
+
 # Chat.
 
 
@@ -93,7 +115,7 @@ def test_an_answer_grows_and_is_stopped_and_the_server_with_it(page: Tab, server
     page.wait_text("article.answer", "Stopped.")
     assert wait_until(lambda: not chat_model_of(server)["n_requests"], PATIENCE_S)
     n_generated = chat_model_of(server)["n_generated_total"] - n_generated_before
-    assert 0 < n_generated < 1_024  # as many as it would have had
+    assert 0 < n_generated < MAX_TOKENS
     assert not page.is_shown("#stop")
 
 
@@ -105,7 +127,7 @@ def test_a_tab_that_is_closed_stops_its_answer(wire: Wire, server: Served) -> No
         ask(page, "Write a class that counts words.")
         page.wait(f"{BODY}?.innerText.length > 0")
     assert wait_until(lambda: not chat_model_of(server)["n_requests"], PATIENCE_S)
-    assert chat_model_of(server)["n_generated_total"] - n_generated_before < 1_024
+    assert chat_model_of(server)["n_generated_total"] - n_generated_before < MAX_TOKENS
 
 
 def test_too_much_at_once_is_told_and_is_no_server_that_has_gone(page: Tab, tmp_path: Path) -> None:
@@ -118,14 +140,21 @@ def test_too_much_at_once_is_told_and_is_no_server_that_has_gone(page: Tab, tmp_
     assert page.look("document.querySelector('#question').value") == "Hello"
 
 
-def test_a_whole_answer_says_what_it_cost_and_is_read_out_in_parts(page: Tab) -> None:
-    ask(page, "Hello")
-    page.wait(ANSWERED)
-    page.wait_text("article.answer", "1,024 written")
-    n_said = page.look("document.querySelectorAll('#announced p').length")
-    assert n_said < 60  # of a thousand tokens
-    assert page.look("document.querySelector('#announced').getAttribute('aria-live')") == "polite"
-    assert page.text("article.user").endswith("Hello")
+def test_a_whole_answer_says_what_it_cost_and_is_read_out_in_parts(
+    wire: Wire, served: Served
+) -> None:
+    with tab(wire) as page:
+        page.open(served.url)
+        page.wait_text("#connection", "Ready")
+        ask(page, "Hello")
+        page.wait(ANSWERED)
+        page.wait_text("article.answer", "1,024 written")
+        n_said = page.look("document.querySelectorAll('#announced p').length")
+        assert n_said < 60  # of a thousand tokens
+        live = page.look("document.querySelector('#announced').getAttribute('aria-live')")
+        assert live == "polite"
+        assert page.text("article.user").endswith("Hello")
+        assert page.complaints() == []
 
 
 def test_what_the_model_is_shown_stands_above_its_answer(page: Tab, tmp_path: Path) -> None:
@@ -263,9 +292,9 @@ def test_without_a_chat_model_the_command_stands_in_the_place_of_the_chat(
 
 
 def test_a_server_that_goes_is_told_and_what_was_typed_stays_till_it_is_back(
-    wire: Wire, home: Path, chat_model: Path
+    wire: Wire, home: Path, endless_model: Path
 ) -> None:
-    flags = ("--port", str(free_port()), "--chat-model", str(chat_model))
+    flags = ("--port", str(free_port()), "--chat-model", str(endless_model))
     with tab(wire) as page:
         with serving(home, *flags) as first:
             page.open(first.url)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.http.served import serving
+from tests.http.served import PATIENCE_S, serving
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
@@ -30,11 +30,13 @@ def test_every_route_answers_as_it_is_described(home: Path, chat_model: Path) ->
                 # As many for each route; what is found is printed with the curl that shows it.
                 *("--max-examples", "15", "--seed", "1", "--phases", "examples,fuzzing"),
                 *("--generation-database", "none", "--no-color"),
+                # Machines that do other things too answer late.
+                *("--request-timeout", "120", "--suppress-health-check", "too_slow"),
             ],
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=PATIENCE_S,
         )
         routes = server.json("/openapi.json")["paths"].values()
         log = (home / "stderr").read_text()

@@ -7,25 +7,26 @@ import json
 import os
 import signal
 import subprocess
-import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import httpx2
+
 from tests.e2e.wire import isolated_environment
-from tests.http.served import PATIENCE_S, command, serving
+from tests.http.served import PATIENCE_S, command, free_port, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.http.served import Served
 
-CLASS = "class A:\n    def __init__(self, width):\n        self.width"
-
 
 def started(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*flags),
         env=isolated_environment(home),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=home, timeout=60,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=home,
+        timeout=PATIENCE_S,
     )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def test_a_taken_port_is_named_with_who_holds_it(served: Served, home: Path) -> 
 def test_a_model_that_is_not_there_is_one_line(home: Path) -> None:
     run = started(home, "--model", str(home / "absent.gguf"), "--port", "0")
     assert run.returncode == 2  # port 0 is none
-    run = started(home, "--model", str(home / "absent.gguf"))
+    run = started(home, "--model", str(home / "absent.gguf"), "--port", str(free_port()))
     assert (run.returncode, run.stdout) == (1, "")
     assert "there is no file" in run.stderr
     assert run.stderr.count("\n") == 1
@@ -56,12 +57,23 @@ def test_a_device_that_this_build_lacks_is_a_warning(home: Path) -> None:
     assert "vulkan" in (home / "stderr").read_text()
 
 
-def test_a_signal_ends_it_at_once_whatever_runs(home: Path, chat_model: Path) -> None:
-    with serving(home, "--chat-model", str(chat_model)) as server:
-        body = {"segments": {"prefix": CLASS * 40}, "language": "python"}
-        threading.Thread(target=lambda: server.post("/v1/completions", body), daemon=True).start()
+def test_a_signal_ends_it_at_once_whatever_runs(home: Path, endless_model: Path) -> None:
+    question = {"messages": [{"role": "user", "content": "def"}], "max_tokens": 30_000}
+    heard = ""
+    with (
+        serving(home, "--chat-model", str(endless_model)) as server,
+        server.http.stream(
+            "POST", "/v1/chat/completions", json=question | {"stream": True}
+        ) as said,
+    ):
+        pieces = said.iter_text()
+        heard += next(pieces)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(5) == 0
+        assert server.process.wait(PATIENCE_S) == 0
+        with suppress(httpx2.TransportError):
+            heard += "".join(pieces)
+    assert '"finish_reason":null' in heard
+    assert '"finish_reason":"' not in heard
 
 
 def test_other_addresses_need_a_key(home: Path) -> None:

@@ -114,5 +114,5 @@ def test_a_server_that_is_told_to_end_while_it_loads_ends(swapping: Served) -> N
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(swapping.post, "/v1/models/load", {"model_name": "two"})
         swapping.process.terminate()
-        assert swapping.process.wait(10) == 0
+        assert swapping.process.wait(PATIENCE_S) == 0
         loading.exception()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.http.served import serving
+from tests.e2e.wire import wait_until
+from tests.http.served import PATIENCE_S, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,53 @@ def test_segments_are_completed(served: Served) -> None:
     assert answer["choices"] == [{"index": 0, "text": " = width"}]
     assert re.fullmatch(r"cmpl-[0-9a-f-]{36}", answer["id"])
     assert "debug_data" not in answer
+
+
+def test_its_chance_is_the_same_with_the_same_seed_and_another_with_others(
+    served: Served,
+) -> None:
+    prefix = "import os\n\n\ndef "
+
+    def said(**more: Any) -> str:
+        body: dict[str, Any] = {"language": "python", "segments": segments(prefix), **more}
+        return str(complete(served, **body)["choices"][0]["text"])
+
+    likeliest = said()
+    assert said(temperature=0, seed=5) == likeliest
+    assert said(temperature=1.5, seed=5) == said(temperature=1.5, seed=5)
+    assert len({said(temperature=1.5, seed=seed) for seed in range(8)}) > 2
+    assert said(temperature=0.1, seed=2**64 - 1)
+
+
+def test_a_prompt_as_it_is_has_its_chance_too(served: Served) -> None:
+    def said(seed: int) -> str:
+        debug = {"raw_prompt": "def add(first, second):\n"}
+        body: dict[str, Any] = {"debug_options": debug, "temperature": 1.5, "seed": seed}
+        return str(complete(served, **body)["choices"][0]["text"])
+
+    assert len({said(seed) for seed in range(4)}) > 1
+    assert said(3) == said(3)
+
+
+def test_who_types_does_not_wait_for_a_text_that_is_being_written(served: Served) -> None:
+    def n_written() -> int:
+        metrics = served.http.get("/metrics").text
+        found = re.search(r"^tabby_completion_tokens_generated_total (\S+)$", metrics, re.MULTILINE)
+        assert found is not None
+        return int(float(found[1]))
+
+    # It may not end by itself.
+    bias = {str(token): -100 for token in (0, 4, 5, 6)}
+    text = {"prompt": "def add", "max_tokens": 900, "logit_bias": bias, "stream": True}
+    with served.http.stream("POST", "/v1/completions", json=text) as said:
+        pieces = said.iter_text()
+        heard = next(pieces)
+        answer = complete(served, language="python", segments=segments())
+        n_before = n_written()
+        heard += "".join(pieces)
+    assert answer["choices"][0]["text"] == " = width"
+    assert n_written() > n_before + 50
+    assert '"finish_reason":"length"' in heard
 
 
 def test_a_suffix_may_be_missing_or_null(served: Served) -> None:
@@ -150,8 +198,15 @@ def test_a_configured_repository_helps(home: Path) -> None:
         "debug_options": {"return_snippets": True},
     }
     with serving(home, TABBY_ROOT=str(tabby)) as server:
-        found = complete(server, **body)["debug_data"]["snippets"]
+
+        def snippets() -> list[dict[str, Any]]:
+            chosen: list[dict[str, Any]] = complete(server, **body)["debug_data"]["snippets"]
+            return chosen
+
+        # What is read too late for one request is there for the next.
+        assert wait_until(lambda: bool(snippets()), PATIENCE_S)
+        found = snippets()
         body["segments"]["filepath"] = "../../etc/passwd"
-        nothing = complete(server, **body)["debug_data"]["snippets"]
+        nothing = snippets()
     assert [snippet["filepath"] for snippet in found] == ["prices.py"]
     assert nothing == []

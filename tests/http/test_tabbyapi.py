@@ -12,6 +12,7 @@ from huggingface_hub import constants
 
 from tabby_lsp.models import catalog, download
 from tabby_lsp.models.errors import DownloadError
+from tabby_lsp.rack import Fit
 from tests.http.inside import ADMIN, API, inside
 from tests.models.hub import Hub
 
@@ -234,6 +235,82 @@ def test_a_client_that_hangs_up_does_not_stop_the_load(folder: Path, path: str) 
         assert (await server.http.get("/v1/model")).json()["id"] == "talker"
 
     inside(folder, {}, work)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fit"),
+    [
+        ({}, Fit()),
+        ({"max_seq_len": 512}, Fit(n_ctx=512)),
+        ({"max_seq_len": -1}, Fit(n_ctx=4_096)),
+        ({"max_seq_len": 2_048, "cache_size": 1_024}, Fit(n_ctx=1_024)),
+        ({"max_seq_len": 1_024, "cache_size": 65_536}, Fit(n_ctx=1_024)),
+        ({"chunk_size": 512}, Fit(n_ubatch=512)),
+        ({"chunk_size": 1_000_000}, Fit(n_ubatch=4_096)),
+        (
+            {"max_seq_len": None, "cache_mode": "FP16", "rope_scale": 1.0, "rope_alpha": 1.0,
+             "gpu_split": [], "gpu_split_auto": True, "prompt_template": "talker",
+             "vision": False, "draft_model": None, "backend": "exllamav3", "skip_queue": True},
+            Fit(),
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_model_is_loaded_as_it_is_asked_for(
+    folder: Path, settings: dict[str, Any], fit: Fit
+) -> None:
+    async def work(server: Inside) -> None:
+        answer = await server.post("/v1/models/load", {"model_name": "talker"} | settings)
+        assert answer.json() == FINISHED
+        async with server.rack.using("chat") as model:
+            assert model.fit == fit
+        card = (await server.http.get("/v1/model")).json()
+        assert card["parameters"]["max_seq_len"] == (fit.n_ctx or 4_096)
+        props = (await server.http.get("/props")).json()
+        assert props["default_generation_settings"] == {"n_ctx": fit.n_ctx or 4_096}
+
+    inside(folder, LOADED, work)
+
+
+@pytest.mark.parametrize(
+    ("status", "settings", "words"),
+    [
+        (400, {"max_seq_len": 4_097}, "was trained for a `max_seq_len` of 4096"),
+        (400, {"max_seq_len": 0}, "max_seq_len"),
+        (400, {"max_seq_len": "long"}, "max_seq_len"),
+        (400, {"chunk_size": -5}, "chunk_size"),
+        (501, {"cache_mode": "Q4"}, "`cache_mode`"),
+        (501, {"rope_scale": 2.0}, "`rope_scale`"),
+        (501, {"rope_alpha": 1.75}, "`rope_alpha`"),
+        (501, {"gpu_split": [20, 4]}, "`gpu_split`"),
+        (501, {"prompt_template": "alpaca"}, "`prompt_template`"),
+        (501, {"vision": True}, "`vision`"),
+    ],
+    ids=str,
+)
+def test_what_a_load_cannot_do_is_said_and_changes_nothing(
+    folder: Path, status: int, settings: dict[str, Any], words: str
+) -> None:
+    async def work(server: Inside) -> None:
+        before = server.memory.n_loads
+        for path in ("/v1/model/load", "/v1/models/load"):
+            said = await check(server, status, path, {"model_name": "talker"} | settings)
+            assert words in said
+        assert server.memory.n_loads == before
+
+    inside(folder, LOADED, work)
+
+
+def test_an_embedding_model_can_be_kept_off_the_graphics_card(folder: Path) -> None:
+    async def work(server: Inside) -> None:
+        for device, is_on_processor in (("cpu", True), ("gpu", False), (None, False)):
+            body = {"embedding_model_name": "talker", "embeddings_device": device}
+            answer = await server.post("/v1/model/embedding/load", body)
+            assert answer.status_code == 200
+            async with server.rack.using("embedding") as model:
+                assert model.fit == Fit(is_on_processor=is_on_processor)
+
+    inside(folder, LOADED, work)
 
 
 def test_a_role_can_be_asked_for(folder: Path) -> None:

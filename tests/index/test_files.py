@@ -263,11 +263,11 @@ def test_a_folder_with_very_many_names_is_read_in_part(tmp_path: Path) -> None:
     for n in range(MAX_FOLDER_ENTRIES + 500):
         (tmp_path / f"x{n}.py").touch()
 
-    start = time.perf_counter()
+    start = time.process_time()
     found = sibling_files(tmp_path / "here.py", tmp_path, "python", 10_000)
 
     assert len(found) == MAX_FOLDER_ENTRIES
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_an_open_document_can_be_asked_about(repository: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tabby_lsp.engines.remote.engine import (
     remote_chat_engine,
     remote_engine,
 )
+from tests.engines.asking import PATIENT
 from tests.model.starter import PATH, SOURCE, answer, request, run
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 KEY = "sk-canary-5f3a"
 CLASS = "class Point:\n    def __init__(self, width, height):\n        self.width = width\n"
-START_S = 60.0
+START_S = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def wait_for(url: str) -> None:
     deadline_s = time.monotonic() + START_S
     asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {KEY}"})
     while time.monotonic() < deadline_s:
-        with suppress(OSError), urllib.request.urlopen(asked, timeout=2):
+        with suppress(OSError), urllib.request.urlopen(asked, timeout=10):
             return
         time.sleep(0.2)
     raise TimeoutError(url)
@@ -67,7 +68,7 @@ def remotely(
     """Give the work an engine that asks the server as the starter wants to be asked."""
 
     async def with_engine() -> Any:
-        settings = EngineSettings(kind="openai", url=url, family="starter", n_ctx=n_ctx)
+        settings = EngineSettings(kind="openai", url=url, family="starter", n_ctx=n_ctx, **PATIENT)
         engine = remote_engine("here", settings, key)
         try:
             return await work(engine)
@@ -130,18 +131,22 @@ def test_a_prompt_that_is_too_long_is_said_with_the_remedy(url: str) -> None:
 def test_closing_the_connection_makes_it_stop(url: str) -> None:
     """The next request need not wait for an answer that nobody wants."""
 
-    async def work(engine: RemoteEngine) -> float:
+    async def work(engine: RemoteEngine) -> tuple[float, float]:
         await engine.load()
         long = request(SOURCE[:1_000], max_tokens=500, stop=())
+        started_s = time.perf_counter()
+        await answer(engine, long)  # type: ignore[arg-type]
+        whole_s = time.perf_counter() - started_s
         async with aclosing(engine.complete(long)) as stream:
             async for piece in stream:
                 if piece.text:
                     break
         started_s = time.perf_counter()
         await answer(engine, request(CLASS + "        self.height"))  # type: ignore[arg-type]
-        return time.perf_counter() - started_s
+        return time.perf_counter() - started_s, whole_s
 
-    assert remotely(url, work) < 5
+    next_s, whole_s = remotely(url, work)
+    assert next_s < whole_s
 
 
 # In a chat. What the starter says there means nothing, and after ChatML's tokens, which it does not
@@ -157,7 +162,7 @@ def in_a_chat(
     n_ctx: int = 1_024,
 ) -> Any:
     async def with_engine() -> Any:
-        settings = EngineSettings(kind="openai", url=url, n_ctx=n_ctx)
+        settings = EngineSettings(kind="openai", url=url, n_ctx=n_ctx, **PATIENT)
         engine = remote_chat_engine("here", settings, key)
         try:
             return await work(engine)
@@ -222,7 +227,10 @@ def test_a_wrong_key_is_said_in_a_chat_too(url: str) -> None:
 def test_leaving_a_chat_makes_the_server_stop(url: str) -> None:
     """The next question need not wait for an answer that nobody wants."""
 
-    async def work(engine: RemoteChatEngine) -> float:
+    async def work(engine: RemoteChatEngine) -> tuple[float, float]:
+        started_s = time.perf_counter()
+        await said(engine, max_tokens=900)
+        whole_s = time.perf_counter() - started_s
         asked = ChatRequest(messages=TALK, max_tokens=900)
         async with aclosing(engine.chat(asked)) as pieces:
             async for piece in pieces:
@@ -230,6 +238,7 @@ def test_leaving_a_chat_makes_the_server_stop(url: str) -> None:
                     break
         started_s = time.perf_counter()
         await said(engine, max_tokens=2)
-        return time.perf_counter() - started_s
+        return time.perf_counter() - started_s, whole_s
 
-    assert in_a_chat(url, work) < 5
+    next_s, whole_s = in_a_chat(url, work)
+    assert next_s < whole_s

@@ -267,11 +267,11 @@ def test_requests_wait_in_order_and_those_taken_back_cost_nothing() -> None:
         tasks = [asyncio.ensure_future(continued(engine, max_tokens=n + 1)) for n in range(4)]
         for _ in range(20):
             await asyncio.sleep(0)
-        n_before = engine.n_waiting
+        n_before = engine.status.n_waiting
         for task in tasks[:3]:
             task.cancel()
         await asyncio.wait(tasks[:3])
-        n_after = engine.n_waiting
+        n_after = engine.status.n_waiting
         await running.aclose()
         n_others = engine.status.n_generated_total
         text = text_of(await tasks[3])

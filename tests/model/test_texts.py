@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -156,5 +157,51 @@ def test_a_token_that_there_is_not_is_a_sentence(token: int) -> None:
         with pytest.raises(EngineError, match="0 to 8191"):
             await engine.decode([5, token], controls=True)
         assert await engine.encode("x", controls=False, bos=False)
+
+    run(work)
+
+
+def test_a_completion_interrupts_a_text_in_its_prompt_and_its_answer_and_both_say_the_same() -> (
+    None
+):
+    """And the text goes on afterwards: nobody who types waits for its end."""
+
+    async def work(engine: LlamaEngine) -> None:
+        places = range(200, 2_200, 100)
+        typed = [(await answer(engine, request(SOURCE[:place])))[0] for place in places]
+        # What it is sure of: batches of other sizes round otherwise.
+        wanted = TextRequest("def test_one():\n    assert 1 == 1\n\n\n" * 40, 200)
+        undisturbed, _ = await heard(engine.continue_text(wanted))
+        await heard(engine.continue_text(text("x")))  # so that its prompt is read again
+        writing = asyncio.ensure_future(heard(engine.continue_text(wanted)))
+        n_before_the_end, pause_s = 0, 0.01
+        while not writing.done():
+            for place, expected in zip(places, typed, strict=True):
+                said, _ = await answer(engine, request(SOURCE[:place]))
+                n_before_the_end += not writing.done()
+                assert said == expected
+                # Sooner or later long enough for the text to go on.
+                await asyncio.sleep(pause_s)
+                pause_s *= 1.05
+        assert (await writing)[0] == undisturbed
+        assert n_before_the_end > 10
+
+    run(work)
+
+
+def test_a_text_that_is_left_while_it_stands_aside_leaves_the_model_to_others() -> None:
+    async def work(engine: LlamaEngine) -> None:
+        rng = random.Random("aside")
+        expected, _ = await answer(engine, request(SOURCE[:900]))
+        for n in range(20):
+            wanted = TextRequest(f"# {n}\n{SOURCE[:1_500]}", 400)
+            writing = asyncio.ensure_future(heard(engine.continue_text(wanted)))
+            typing = asyncio.ensure_future(answer(engine, request(SOURCE[:900])))
+            await asyncio.sleep(rng.random() * 0.1)
+            writing.cancel()
+            async with asyncio.timeout(100):
+                assert (await typing)[0] == expected
+                await asyncio.wait([writing])
+        assert engine.status.n_evaluated_total > 0
 
     run(work)

@@ -22,13 +22,23 @@ CHATML = (
 )
 # Of the starter's control tokens, those that a conversation has no use for.
 _RENAMED = {"<fim_pad>": "<|im_start|>", "<repo_name>": "<|im_end|>"}
+_END_OF_TURN = 5  # where `<repo_name>` stands
+_ENDS = ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id")
 _DERIVED = {"general.architecture", "tabby_lsp.fim_layout", "tabby_lsp.languages"}
 
 
 def write_chat_model(
-    path: Path, template: str = CHATML, *, n_ctx: int = 4096, has_tokens: bool = True
+    path: Path,
+    template: str = CHATML,
+    *,
+    n_ctx: int = 4096,
+    has_tokens: bool = True,
+    has_end: bool = True,
 ) -> Path:
-    """A GGUF file; without `has_tokens`, ChatML's control tokens are not in its vocabulary."""
+    """A GGUF file; without `has_tokens`, ChatML's control tokens are not in its vocabulary.
+
+    Without `has_end`, what it says at the end of a text is no end to it, and it goes on.
+    """
     reader = gguf.GGUFReader(STARTER)
     writer = gguf.GGUFWriter(path, "llama")
     for key, field in reader.fields.items():
@@ -37,6 +47,10 @@ def write_chat_model(
         value, kind = field.contents(), field.types[0]
         if key == "tokenizer.ggml.tokens" and has_tokens:
             value = [_RENAMED.get(token, token) for token in value]
+            if not has_end:
+                value = [token.replace("<|endoftext|>", "<|next|>") for token in value]
+        elif key in _ENDS and not has_end:
+            value = _END_OF_TURN
         elif key == "llama.context_length":
             value = n_ctx
         elif key.startswith("tokenizer.ggml.fim_"):

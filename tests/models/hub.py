@@ -229,16 +229,6 @@ def sends(content: bytes) -> Fault:
     return lambda answer: answer.send_file(content=content)
 
 
-def stalls_at(n_bytes: int, for_s: float) -> Fault:
-    """Nothing more comes after so many bytes, and the connection stays."""
-
-    def stall(answer: Answer) -> None:
-        answer.send_file(stop=n_bytes)
-        time.sleep(for_s)
-
-    return stall
-
-
 class Gate:
     """Holds an answer back after so many bytes, until it is opened."""
 
@@ -250,4 +240,4 @@ class Gate:
     def __call__(self, answer: Answer) -> None:
         answer.send_file(stop=self.n_bytes)
         self.reached.set()
-        self.opened.wait(timeout=20)
+        self.opened.wait(timeout=100)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tabby_lsp.models.catalog import Entry
 
 SIZE_BYTES = 300_000
+PATIENCE_S = 60.0
 SEEDS = range(25)  # of two kills each
 
 
@@ -112,8 +113,8 @@ def test_what_has_come_before_a_kill_is_not_fetched_again(
     gate = Gate(n_bytes)
     shelf.faults.append(gate)
     pid = nursery.start(tmp_path, "models", "pull", entry.name, catalog=[entry])
-    assert gate.reached.wait(timeout=10)
-    assert wait_until(lambda: parts(tmp_path).get(".part") == n_bytes, 10)
+    assert gate.reached.wait(PATIENCE_S)
+    assert wait_until(lambda: parts(tmp_path).get(".part") == n_bytes, PATIENCE_S)
     os.kill(pid, signal.SIGKILL)
     assert nursery.end(tmp_path, pid).status == -signal.SIGKILL
     gate.opened.set()
@@ -146,8 +147,8 @@ def test_whoever_waits_takes_over_from_one_that_is_killed(
     shelf.faults.append(gate)
     pull = ("models", "pull", entry.name)
     first = nursery.start(tmp_path, *pull, catalog=[entry])
-    assert gate.reached.wait(timeout=10)
-    assert wait_until(lambda: parts(tmp_path).get(".part") == 100_000, 10)
+    assert gate.reached.wait(PATIENCE_S)
+    assert wait_until(lambda: parts(tmp_path).get(".part") == 100_000, PATIENCE_S)
     others = [nursery.start(tmp_path, *pull, catalog=[entry]) for _ in range(3)]
     os.kill(first, signal.SIGKILL)
     assert nursery.end(tmp_path, first).status == -signal.SIGKILL
@@ -178,7 +179,7 @@ def test_control_c_is_no_traceback(hub: Hub, nursery: Nursery, tmp_path: Path) -
     gate = Gate(50_000)
     shelf.faults.append(gate)
     pid = nursery.start(tmp_path, "models", "pull", entry.name, catalog=[entry])
-    assert gate.reached.wait(timeout=10)
+    assert gate.reached.wait(PATIENCE_S)
     os.kill(pid, signal.SIGINT)
     ended = nursery.end(tmp_path, pid)
     gate.opened.set()

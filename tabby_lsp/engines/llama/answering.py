@@ -72,7 +72,8 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
     except Aborted:
         return
     finally:
-        loaded.n_evaluated_total += len(context.tokens) - n_reused
+        # Less is there than before where it was stopped while others had the context.
+        loaded.n_evaluated_total += max(0, len(context.tokens) - n_reused)
     timings = Timings(
         n_prompt_tokens=len(question.prompt),
         n_reused_tokens=n_reused,
@@ -104,6 +105,27 @@ def patiently(context: Context, precedence: Precedence, is_cancelled: Callable[[
                     raise
             else:
                 return
+
+    return read
+
+
+def aside(loaded: Loaded, let_pass: Callable[[], None], is_cancelled: Callable[[], bool]) -> Read:
+    """Reads, but is interrupted for others, who use the same context, and then goes on.
+
+    What they took of the context comes back from where it was parked, or is read again.
+    """
+    context = loaded.context
+
+    def read(tokens: Sequence[int]) -> None:
+        wanted = [*context.tokens, *tokens]
+        while len(context.tokens) < len(wanted):
+            try:
+                context.evaluate(wanted[len(context.tokens) :])
+            except Aborted:
+                if is_cancelled():
+                    raise
+                let_pass()
+                loaded.recall.begin(wanted)
 
     return read
 

@@ -23,11 +23,23 @@ if TYPE_CHECKING:
 class Model:
     """Weights and vocabulary; lives until `close`."""
 
-    def __init__(self, path: Path) -> None:
-        """Load the weights. Raises EngineError with llama.cpp's own last words when it cannot."""
+    def __init__(self, path: Path, *, is_on_processor: bool = False) -> None:
+        """Load the weights, on the graphics card where there is one and nobody says otherwise.
+
+        Raises EngineError with llama.cpp's own last words when it cannot.
+        """
         self._api = library.opened()
+        avoided = library.avoided()
+        may_use_graphics = not is_on_processor and "graphics" not in avoided
+        self.uses_graphics: bool = may_use_graphics and self._api.llama_supports_gpu_offload()
         parameters = self._api.llama_model_default_params()
-        parameters.use_extra_bufts = library.extra_buffers_are_safe(self._api)
+        is_safe = library.extra_buffers_are_safe(self._api)
+        parameters.use_extra_bufts = is_safe and "repacking" not in avoided
+        nowhere = (ctypes.c_void_p * 1)()  # a list of devices that is at its end
+        if not self.uses_graphics:
+            parameters.n_gpu_layers = 0
+            # Else large batches would still be computed there.
+            parameters.devices = ctypes.addressof(nowhere)
         self.handle = self._api.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.handle:
             raise EngineError(f"llama.cpp cannot load {path}: {last_words()}")

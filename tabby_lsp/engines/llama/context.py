@@ -93,7 +93,7 @@ class Context:
         # One buffer for all, so that a fork is a note beside the cells and no copy of them.
         parameters.kv_unified = True
         self.n_least = 1  # tokens of a prompt that are best evaluated together
-        if not self._api.llama_supports_gpu_offload():
+        if not model.uses_graphics:
             self.n_least = _N_LEAST
             # On a processor it is no faster, and what it computes depends on how the prompt was
             # cut: logits move by 0.13 instead of 0.001 (docs/log.md, 2026-11-21).

@@ -85,11 +85,6 @@ class LlamaEmbedder:
     def status(self) -> EngineStatus:
         return self._resident.status()
 
-    @property
-    def n_waiting(self) -> int:
-        """How many requests wait for the one that is answered."""
-        return self._resident.n_waiting
-
     async def load(self) -> None:
         await self._resident.load(self._prepare)
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.answering import aside
 from tabby_lsp.engines.llama.desk import Desk
 from tabby_lsp.engines.llama.generation import continue_text, generate
 from tabby_lsp.engines.llama.healing import Vocabulary
 from tabby_lsp.engines.llama.resident import Resident
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
     from tabby_lsp.domain import EngineStatus, GenerationRequest, Piece, TextRequest
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
+    from tabby_lsp.engines.llama.worker import Job
     from tabby_lsp.models.families import Fim
     from tabby_lsp.models.gguf import Header
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 class LlamaEngine:
     """Keeps the promises of domain.Engine and TextEngine with one model, one after the other.
 
-    Goes before every chat of this process; what fills in the middle, which somebody who types
-    waits for, goes before what only continues a text.
+    What fills in the middle, which somebody who types waits for, goes before every chat of this
+    process, and before what only continues a text: that stands aside in the middle of a word.
     """
 
     def __init__(
@@ -40,29 +42,32 @@ class LlamaEngine:
     def status(self) -> EngineStatus:
         return self._resident.status(self._fim.languages)
 
-    @property
-    def n_waiting(self) -> int:
-        """How many requests wait for the one that is answered."""
-        return self._resident.n_waiting
-
     async def load(self) -> None:
         await self._resident.load(self._prepare)
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
-        def work(loaded: Loaded) -> Iterator[Piece]:
+        def work(loaded: Loaded, _: Job[Piece]) -> Iterator[Piece]:
             assert self._desk is not None, "it is there when the model is loaded"
             return generate(loaded, self._fim, self._desk, request)
 
-        answer = self._ahead(work) if request.is_ahead else self._answer(work, goes_first=True)
-        async with aclosing(answer) as pieces:
-            async for piece in pieces:
-                yield piece
+        await self.load()
+        if request.is_ahead:
+            async with aclosing(self._resident.stream(work, gives_way=True)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        with self._precedence.first():
+            async with aclosing(self._resident.stream(work, goes_first=True)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
-        answer = self._answer(
-            lambda loaded: continue_text(loaded, request, loaded.context.evaluate)
-        )
-        async with aclosing(answer) as pieces:
+        def work(loaded: Loaded, job: Job[Piece]) -> Iterator[Piece]:
+            read = aside(loaded, lambda: self._resident.let_pass(job), lambda: job.is_cancelled)
+            return continue_text(loaded, request, read)
+
+        await self.load()
+        async with aclosing(self._resident.stream(work, stands_aside=True)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -82,22 +87,3 @@ class LlamaEngine:
         vocabulary = Vocabulary([*map(model.piece, range(model.n_vocab))])
         heals = vocabulary.has_all_bytes
         self._desk = Desk(self._fim, loaded.tokenize, vocabulary if heals else None)
-
-    async def _answer(
-        self, work: Callable[[Loaded], Iterator[Piece]], *, goes_first: bool = False
-    ) -> AsyncGenerator[Piece, None]:
-        await self.load()
-        with self._precedence.first():
-            answer = self._resident.stream(lambda loaded, _: work(loaded), goes_first=goes_first)
-            async with aclosing(answer) as pieces:
-                async for piece in pieces:
-                    yield piece
-
-    async def _ahead(
-        self, work: Callable[[Loaded], Iterator[Piece]]
-    ) -> AsyncGenerator[Piece, None]:
-        await self.load()
-        answer = self._resident.stream(lambda loaded, _: work(loaded), gives_way=True)
-        async with aclosing(answer) as pieces:
-            async for piece in pieces:
-                yield piece

@@ -10,9 +10,15 @@ import functools
 import os
 import threading
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import EngineError
+from tabby_lsp.engines.llama import caution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tabby_lsp.engines.llama.caution import Feature
 
 LLAMA_CPP_PYTHON_VERSION = "0.3.36"
 
@@ -79,6 +85,24 @@ def _opened() -> Any:
     _check_layout(llama_cpp.__version__, api)
     api.llama_backend_init()
     return api
+
+
+# What the self-test tries to do without; None where what it has found out before is heeded.
+_avoided: frozenset[Feature] | None = None
+
+
+def avoid(features: Iterable[Feature]) -> None:
+    """Do without these in this process, whatever is remembered."""
+    global _avoided
+    _avoided = frozenset(features)
+
+
+def avoided() -> frozenset[Feature]:
+    """What crashes on this machine, as far as is known."""
+    if _avoided is not None:
+        return _avoided
+    record = caution.remembered()
+    return frozenset(record.avoided if record else ())
 
 
 def extra_buffers_are_safe(api: Any) -> bool:

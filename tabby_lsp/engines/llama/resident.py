@@ -80,12 +80,9 @@ class Resident:
             message=self._message,
             n_evaluated_total=loaded.n_evaluated_total if loaded else 0,
             n_generated_total=loaded.n_generated_total if loaded else 0,
+            n_waiting=self._worker.n_waiting,
+            n_ctx=loaded.context.n_ctx if loaded else 0,
         )
-
-    @property
-    def n_waiting(self) -> int:
-        """How many requests wait for the one that is answered."""
-        return self._worker.n_waiting
 
     async def load(self, prepare: Callable[[Loaded], None] = lambda _: None) -> None:
         """Load the model once; `prepare` is run on its thread before it is ready."""
@@ -106,11 +103,13 @@ class Resident:
         *,
         goes_first: bool = False,
         gives_way: bool = False,
+        stands_aside: bool = False,
     ) -> AsyncGenerator[Piece, None]:
         """What `work` yields on the model's thread; closing the generator stops the work.
 
         `goes_first`: before all that wait and do not; `gives_way`: after all, and no longer than
-        until another comes.
+        until another comes. `stands_aside`: is interrupted for those that go first, and then has
+        to `let_pass`.
         """
         submitted_s = time.perf_counter()
 
@@ -122,13 +121,19 @@ class Resident:
                 timings = replace(piece.timings, queue_ms=queue_ms, total_ms=total_ms)
                 job.emit(replace(piece, timings=timings))
 
-        job: Job[Piece] = Job(run, goes_first=goes_first, gives_way=gives_way)
+        job: Job[Piece] = Job(
+            run, goes_first=goes_first, gives_way=gives_way, stands_aside=stands_aside
+        )
         self._worker.submit(job)
         try:
             while (piece := await job.next()) is not None:
                 yield piece
         finally:
             self._worker.cancel(job)
+
+    def let_pass(self, job: Job[Piece]) -> None:
+        """Run what goes first in the middle of a stream that stands aside; on the thread."""
+        self._worker.let_pass(job)
 
     async def call(self, work: Callable[[Loaded, Job[Result]], Result]) -> Result:
         """What `work` returns, in its turn, on the model's thread; cancelled at any moment."""
@@ -197,7 +202,7 @@ class Resident:
     def _open(self, prepare: Callable[[Loaded], None]) -> None:
         n_ctx = n_ctx_for(self.header, self._settings.n_ctx)
         check_fits(self.header, n_ctx, self._settings.n_ubatch)
-        model = Model(self.header.path)
+        model = Model(self.header.path, is_on_processor=self._settings.device == "cpu")
         n_threads = self._settings.n_threads or _default_n_threads()
         context = self._context_of(model, n_ctx, self._settings.n_ubatch, n_threads)
         tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize

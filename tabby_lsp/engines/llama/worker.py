@@ -30,15 +30,19 @@ class Job(Generic[Item]):
         *,
         goes_first: bool = False,
         gives_way: bool = False,
+        stands_aside: bool = False,
     ) -> None:
         """`goes_first`: before all that wait and do not; `gives_way`: after all that do not.
 
-        One that gives way is interrupted where another comes, and has then `given_way`.
+        One that gives way is interrupted where another comes, and has then `given_way`. One that
+        `stands_aside` is interrupted where one that goes first comes, and then has to let it pass
+        by `Worker.let_pass`.
         """
         self._work = work
         self.goes_first = goes_first
         self.gives_way = gives_way
         self.has_given_way = False
+        self.stands_aside = stands_aside
         self._loop = asyncio.get_running_loop()
         self._results: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
         self.is_cancelled = False
@@ -77,6 +81,7 @@ class Worker:
         self._resume = resume
         self._jobs: deque[Job[object]] = deque()
         self._running: Job[object] | None = None
+        self._aside: list[Job[object]] = []  # those that let others pass, the last on top
         self._is_stopped = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -100,7 +105,16 @@ class Worker:
             if running is not None and running.gives_way and not job.gives_way:
                 running.has_given_way = True
                 self._interrupt()
+            if running is not None and running.stands_aside and job.goes_first:
+                self._interrupt()
             self._changed.notify()
+
+    def let_pass(self, job: Job[Item]) -> None:
+        """Run all that go first before `job`, which runs, goes on; called by it, on the thread."""
+        with self._changed:
+            self._aside.append(job)  # type: ignore[arg-type]
+        while (first := self._take_first()) is not None:
+            first.run()
 
     def cancel(self, job: Job[Item]) -> None:
         """Forget the job, and stop it where it is running; harmless once it is done."""
@@ -115,7 +129,8 @@ class Worker:
         """Cancel everything and wait for the thread to end, at most so long; whether it has."""
         with self._changed:
             self._is_stopped = True
-            for job in [*self._jobs, *([self._running] if self._running else [])]:
+            running = [self._running] if self._running else []
+            for job in [*self._jobs, *self._aside, *running]:
                 # Whoever still waits for it would wait for ever.
                 job.emit(EngineError(GIVEN_BACK))
                 job.is_cancelled = True
@@ -131,6 +146,21 @@ class Worker:
             job.run()
             with self._changed:
                 self._running = None
+
+    def _take_first(self) -> Job[object] | None:
+        """One that goes first; None, with the one that stood aside running again, where none is."""
+        with self._changed:
+            while self._jobs and self._jobs[0].goes_first:
+                first = self._jobs.popleft()
+                if not first.is_cancelled:
+                    self._running = first
+                    self._resume()
+                    return first
+            self._running = self._aside.pop()
+            self._resume()
+            if self._running.is_cancelled:
+                self._interrupt()
+            return None
 
     def _take(self) -> Job[object] | None:
         with self._changed:

@@ -73,10 +73,11 @@ class RemoteEngine(ServerEngine[GenerationRequest]):
                 timings = said.timings
                 # A surrogate is no character, and only a server that lies sends one.
                 text = stream.push(said.text.encode("utf-8", "replace"))
-                yield Piece(text, 0.0, timings)
+                yield Piece(text, 0.0, timings, "stop" if stream.is_stopped else "")
                 if stream.is_stopped:
                     return
-        yield Piece(stream.finish(), 0.0, timings)
+        is_cut = timings.n_generated_tokens >= request.max_tokens
+        yield Piece(stream.finish(), 0.0, timings, "length" if is_cut else "stop")
 
 
 class RemoteChatEngine(ServerEngine[ChatRequest]):

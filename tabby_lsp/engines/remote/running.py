@@ -1,6 +1,6 @@
 """Which servers with models run on this machine.
 
-Invariant: knocks at loopback only, shows no key, and gives up after half a second.
+Invariant: knocks at loopback only, shows no key, and gives up after two seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PLACES: tuple[tuple[RunningKind, str], ...] = (
     ("llama-server", LLAMA_SERVER_URL),
     ("llama-server", "http://127.0.0.1:8012"),
 )
-_TIMEOUT_S = 0.5
+_TIMEOUT_S = 2.0  # a program that loads a model answers late
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tabby_lsp.domain import (
     EngineStatus,
     GenerationRequest,
     Timings,
+    Unusable,
 )
 from tabby_lsp.engines.remote import faults
 from tabby_lsp.engines.remote.deadline import Deadline
@@ -131,6 +132,10 @@ class ServerEngine(Generic[Request]):
                     if said.text or said.reasoning:
                         deadline.piece_came()
         except Fault as fault:
+            # Of a conversation it is; all completions are alike, so of those it is not.
+            if fault.kind == "refused" and isinstance(request, ChatRequest):
+                self._is_back()
+                raise Unusable(str(fault)) from fault
             raise self._went_away(fault) from fault
 
     def _count(self, timings: Timings, before: Timings) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tabby_lsp.consult import Consult
     from tabby_lsp.rack import Rack
     from tabby_lsp.servers.http.journal import Journal
+    from tabby_lsp.servers.http.machine import Devices
     from tabby_lsp.stock import Stock
     from tabby_lsp.suggest import Suggest
 
@@ -42,7 +43,7 @@ class Parts:
     consult: Consult
     journal: Journal
     logs_prompts: bool
-    device: str  # "cpu", or what else the models run on
+    devices: Devices
     max_chat_tokens: int  # of an answer, where a request does not say
     rules: Rules
 
@@ -69,7 +70,7 @@ def routes_and_meter(parts: Parts) -> tuple[FastAPI, Meter]:
     app.include_router(tabbyapi.router(parts.rack, parts.stock))
     app.include_router(shared.router(parts.suggest, parts.rack, journal))
     app.include_router(openai.router(parts.rack, parts.max_chat_tokens))
-    app.include_router(tabby.router(parts.rack, parts.journal, parts.device))
+    app.include_router(tabby.router(parts.rack, parts.journal, parts.devices))
     app.include_router(files.router())
     app.include_router(routes.router(_behind(parts)))
 
@@ -86,7 +87,7 @@ def _behind(parts: Parts) -> routes.Behind:
         rack=parts.rack,
         suggest=parts.suggest,
         consult=parts.consult,
-        device=parts.device,
+        device=parts.devices.completion,
         needs_key=parts.rules.keys is not None,
     )
 
@@ -96,7 +97,9 @@ def _gauges(rack: Rack, meter: Meter) -> dict[str, float]:
     for role in ROLES:
         status = rack.status(role)
         if status is not None:
-            gauges[f"tabby_{role}_requests_running"] = rack.n_users(role)
+            n_waiting = min(status.n_waiting, rack.n_users(role))
+            gauges[f"tabby_{role}_requests_running"] = rack.n_users(role) - n_waiting
+            gauges[f"tabby_{role}_requests_waiting"] = n_waiting
             gauges[f"tabby_{role}_tokens_evaluated_total"] = status.n_evaluated_total
             gauges[f"tabby_{role}_tokens_generated_total"] = status.n_generated_total
     return gauges

@@ -32,6 +32,7 @@ BODY_TIMEOUT_S = 10.0
 _MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
 _DRAIN_TIMEOUT_S = 2.0
 MAX_REQUESTS = 256
+MAX_HEADER_BYTES = 16_384
 
 # The page holds no data, so that somebody without a key sees where to put one.
 OPEN_PATHS = frozenset(
@@ -74,6 +75,7 @@ class Gate:
         headers, incoming = _headers(scope), _Incoming(receive)
         self._n_running += 1
         try:
+            _weigh(scope)
             privilege = _judge(scope["method"], scope["path"], headers, self._rules)
             if self._n_running > MAX_REQUESTS:
                 raise Refusal(503, "Too many requests at once: try again.", retry_after_s=1)
@@ -207,6 +209,13 @@ class _Replayed:
             return await self._receive()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _weigh(scope: Scope) -> None:
+    """uvicorn's own limit is for heads that come in parts. Raises Refusal."""
+    n_bytes = sum(len(name) + len(value) for name, value in scope["headers"])
+    if n_bytes > MAX_HEADER_BYTES:
+        raise Refusal(431, f"The headers must not be larger than {MAX_HEADER_BYTES} bytes.")
 
 
 def _headers(scope: Scope) -> dict[str, str]:

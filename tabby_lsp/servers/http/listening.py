@@ -13,16 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tabby_lsp.servers.http.gate import MAX_HEADER_BYTES
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from types import FrameType
 
     from starlette.types import ASGIApp
 
 _BACKLOG = 128
-_MAX_HEADER_BYTES = 16_384
 _KEEP_ALIVE_S = 30
+# How long the head of a request may take, and how long a client may take nothing of its answer.
+HEAD_TIMEOUT_S = 30.0
+SEND_TIMEOUT_S = 60.0
+# More than requests that run, since browsers and agents hold connections open.
+MAX_CONNECTIONS = 512
 _LISTENING = "0A"  # /proc/net/tcp's word for it
 
 
@@ -62,6 +70,55 @@ def listener_at(host: str, port: int) -> Listener:
     return Listener(listener)
 
 
+class _Connection(H11Protocol):
+    """One of so many, that asks soon and takes what it is answered."""
+
+    _asking: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.close()
+        else:
+            self._watch_the_request()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_the_request()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_the_request()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._taking = self._taking or self.loop.call_later(SEND_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for timer in (self._asking, self._taking):
+            if timer is not None:
+                timer.cancel()
+
+    def _watch_the_request(self) -> None:
+        """As long as none is there, its head has to come; the gate looks after its body."""
+        is_answered = self.cycle is not None and not self.cycle.response_complete
+        if not is_answered and not self.transport.is_closing():
+            self._asking = self._asking or self.loop.call_later(
+                HEAD_TIMEOUT_S, self.transport.abort
+            )
+        elif self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+
+
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, tell: Callable[[], None]) -> None:
         super().__init__(config)
@@ -80,13 +137,13 @@ async def serve(app: ASGIApp, listener: Listener, tell: Callable[[], None]) -> N
     """Answer until a signal ends it; `tell` is called when it answers."""
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=_Connection,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=0,
     )

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tabby_lsp import __version__
+
+if TYPE_CHECKING:
+    from tabby_lsp.rack import Role
 
 # The version of Tabby whose API this is; its clients compare it as a semantic version.
 _TABBY_VERSION = "v0.32.0"
 _BUILD_DATE = "2026-11-21"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """What models run on, in Tabby's words: "cpu", "cuda", "metal" and so on."""
+
+    completion: str  # and vectors
+    chat: str
+
+    def of(self, role: Role) -> str:
+        return self.chat if role == "chat" else self.completion
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from tabby_lsp.domain import Snippet
+from tabby_lsp.domain import Sampling, Snippet
 from tabby_lsp.servers.http import machine
 from tabby_lsp.servers.http.answering import while_listened_to
 from tabby_lsp.servers.http.errors import Refusal
@@ -21,6 +21,7 @@ from tabby_lsp.suggest import Suggested, Wanted
 if TYPE_CHECKING:
     from tabby_lsp.rack import Rack, Role
     from tabby_lsp.servers.http.journal import Journal
+    from tabby_lsp.servers.http.machine import Devices
     from tabby_lsp.suggest import Suggest
 
 Text = Annotated[str, Field(max_length=1_000_000)]
@@ -86,7 +87,7 @@ class TabbyCompletionRequest(BaseModel):
     segments: TabbySegments | None = None
     user: Text | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
     mode: Literal["standard", "next_edit_suggestion"] | None = None
     debug_options: DebugOptions | None = None
 
@@ -128,12 +129,15 @@ async def complete(
     if body.mode == "next_edit_suggestion":
         raise Refusal(501, "No model here suggests the next edit.")
     completion_id = f"cmpl-{uuid.uuid4()}"
+    # Where nothing is said, the likeliest text: Tabby's own default of 0.1 is nearly that.
+    sampling = Sampling(temperature=body.temperature or 0.0, seed=body.seed)
     if debug.raw_prompt is not None:
-        suggested = await while_listened_to(request, suggest.continued(debug.raw_prompt))
+        continued = suggest.continued(debug.raw_prompt, sampling)
+        suggested = await while_listened_to(request, continued)
     else:
         assert body.segments is not None
         uses_index = not debug.disable_retrieval_augmented_code_completion
-        wanted = _wanted(body.language, body.segments, uses_index)
+        wanted = _wanted(body.language, body.segments, uses_index, sampling)
         suggested = await while_listened_to(request, suggest.at(wanted))
     answer = TabbyCompletion(
         id=completion_id,
@@ -150,7 +154,9 @@ async def complete(
     return answer.model_dump(exclude_none=True)
 
 
-def _wanted(language: str | None, segments: TabbySegments, uses_index: bool) -> Wanted:
+def _wanted(
+    language: str | None, segments: TabbySegments, uses_index: bool, sampling: Sampling
+) -> Wanted:
     return Wanted(
         prefix=segments.prefix,
         suffix=segments.suffix or "",
@@ -158,6 +164,7 @@ def _wanted(language: str | None, segments: TabbySegments, uses_index: bool) -> 
         path=segments.filepath or "",
         git_url=(segments.git_url or "") if uses_index else "",
         snippets=segments.snippets(),
+        sampling=sampling,
     )
 
 
@@ -172,7 +179,7 @@ def _debug_data(debug: DebugOptions, suggested: Suggested) -> dict[str, Any]:
     return data
 
 
-def router(rack: Rack, journal: Journal, device: str) -> APIRouter:
+def router(rack: Rack, journal: Journal, devices: Devices) -> APIRouter:
     """The routes that nobody else has; completions and chat are shared with OpenAI's."""
     routes = APIRouter(tags=["Tabby"])
 
@@ -183,15 +190,15 @@ def router(rack: Rack, journal: Journal, device: str) -> APIRouter:
             role: rack.name(role) for role in ("completion", "chat", "embedding")
         }
         local = {
-            role: {"local": {"model_id": name, "device": device}}
+            role: {"local": {"model_id": name, "device": devices.of(role)}}
             for role, name in names.items()
             if name
         }
         told = {"model": names["completion"], "chat_model": names["chat"]}
         return {
             **{key: name for key, name in told.items() if name},
-            "device": device,
-            **({"chat_device": device} if names["chat"] else {}),
+            "device": devices.completion,
+            **({"chat_device": devices.chat} if names["chat"] else {}),
             "models": local,
             **machine.machine(),
             "version": machine.version(),

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from tabby_lsp.domain import EngineError
-from tabby_lsp.rack import NotLoaded
+from tabby_lsp.rack import Fit, NotLoaded
 from tabby_lsp.servers.http.answering import events, while_listened_to
 from tabby_lsp.servers.http.errands import Errands, ended
 from tabby_lsp.servers.http.errors import Refusal
@@ -29,11 +29,22 @@ if TYPE_CHECKING:
     from tabby_lsp.rack import Rack, Role
     from tabby_lsp.stock import Described, Stock
 
+_MAX_UBATCH = 4_096
+_CANNOT = {
+    "draft_model": "Draft models are not used here",
+    "cache_mode": "The cache holds 16 bits a number here",
+    "rope_scale": "A model's positions are as its file says",
+    "rope_alpha": "A model's positions are as its file says",
+    "gpu_split": "llama.cpp divides a model among graphics cards by itself",
+    "prompt_template": "The template in a model's file is the only one",
+    "vision": "No model sees pictures here",
+}
 # Loads wait for each other, and whoever asks for more does not know what he wants.
 _MAX_LOADS = 4
 _MAX_NAME_CHARS = 200
 
 ModelName = Annotated[str, Field(max_length=_MAX_NAME_CHARS)]
+MaxTokens = Literal[-1] | Annotated[int, Field(ge=256, le=10_000_000)]
 
 
 class DraftModel(BaseModel):
@@ -43,9 +54,18 @@ class DraftModel(BaseModel):
 
 
 class LoadRequest(BaseModel):
-    """Which model is to answer; TabbyAPI's other settings stand in config.toml here."""
+    """Which model is to answer, and how it is to be loaded."""
 
     model_name: ModelName
+    max_seq_len: MaxTokens | None = None  # -1 for all that it was trained for
+    cache_size: MaxTokens | None = None  # one request is answered at a time, so it is no more
+    chunk_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    cache_mode: Annotated[str, Field(max_length=100)] | None = None
+    rope_scale: float | None = None
+    rope_alpha: float | Annotated[str, Field(max_length=100)] | None = None
+    gpu_split: list[float] | None = None
+    prompt_template: Annotated[str, Field(max_length=_MAX_NAME_CHARS)] | None = None
+    vision: bool | None = None
     # Ours: TabbyAPI's models have one role. Else it is what the model is for, and chat for both.
     role: Literal["completion", "chat", "embedding"] | None = None
     draft_model: DraftModel | None = None
@@ -55,6 +75,7 @@ class EmbeddingLoadRequest(BaseModel):
     """Which model is to turn texts into vectors."""
 
     embedding_model_name: ModelName
+    embeddings_device: Annotated[str, Field(max_length=100)] | None = None
 
 
 class LoadProgress(BaseModel):
@@ -140,9 +161,10 @@ class _Models:
         described = await self._described(name)
         card = self._card(name, described)
         if described is not None:
+            n_ctx = self._n_ctx(role or self._rack.latest()) or described.n_ctx
             card.parameters = CardParameters(
-                max_seq_len=described.n_ctx,
-                cache_size=described.n_ctx,
+                max_seq_len=n_ctx,
+                cache_size=n_ctx,
                 chunk_size=described.n_batch,
                 prompt_template=name if described.template else None,
                 prompt_template_content=described.template or None,
@@ -151,7 +173,7 @@ class _Models:
 
     async def props(self) -> Props:
         """Of the current model; raises Refusal."""
-        _, name = self._current()
+        role, name = self._current()
         if not name:
             raise _none_loaded(None)
         described = await self._described(name)
@@ -159,10 +181,30 @@ class _Models:
             raise Refusal(501, f"{name} runs elsewhere, and nothing is known of it here.")
         return Props(
             chat_template=described.template,
-            default_generation_settings={"n_ctx": described.n_ctx},
+            default_generation_settings={"n_ctx": self._n_ctx(role) or described.n_ctx},
         )
 
-    async def begin(self, name: str, role: Role | None) -> asyncio.Task[None]:
+    async def fit(self, body: LoadRequest) -> Fit:
+        """How a model is to be loaded; raises Refusal for what llama.cpp or its file cannot do."""
+        _refuse_settings(body)
+        asked = {"max_seq_len": body.max_seq_len, "cache_size": body.cache_size}
+        wanted = {key: value for key, value in asked.items() if value}
+        n_ctx = 0
+        if wanted:
+            described = await self._described(await self._own_name(body.model_name))
+            if described is None:
+                raise Refusal(501, f"How {body.model_name} is loaded is not decided here.")
+            most = described.n_ctx_train
+            for key, value in wanted.items():
+                if key == "max_seq_len" and value > most:
+                    raise Refusal(
+                        400, f"{body.model_name} was trained for a `max_seq_len` of {most}."
+                    )
+            n_ctx = min(most if value == -1 else value for value in wanted.values())
+            n_ctx = min(n_ctx, most)
+        return Fit(n_ctx=n_ctx, n_ubatch=min(body.chunk_size or 0, _MAX_UBATCH))
+
+    async def begin(self, name: str, role: Role | None, fit: Fit) -> asyncio.Task[None]:
         """Have a model loaded for a role, or for its own; raises Refusal for what is no model."""
         try:
             own_name, own_role = await asyncio.to_thread(self._found, name, role)
@@ -173,11 +215,11 @@ class _Models:
 
         async def load() -> None:
             try:
-                await self._rack.put(own_role, self._stock.asked(own_name))
+                await self._rack.put(own_role, self._stock.asked(own_name), fit)
             except EngineError as error:
                 raise EngineError(self._stock.without_paths(str(error))) from error
 
-        return self._loads.begin((own_role, own_name), load)
+        return self._loads.begin((own_role, own_name, fit), load)
 
     async def unload(self, role: Role | None) -> None:
         """Have the model of a role, or the current one, answer no more; raises Refusal."""
@@ -192,6 +234,16 @@ class _Models:
     def _current(self) -> tuple[Role | None, str]:
         role = self._rack.latest()
         return role, self._rack.name(role) if role else ""
+
+    def _n_ctx(self, role: Role | None) -> int:
+        status = self._rack.status(role) if role else None
+        return status.n_ctx if status else 0
+
+    async def _own_name(self, name: str) -> str:
+        try:
+            return await asyncio.to_thread(self._stock.named, name)
+        except NotInStock as error:
+            raise Refusal(400, str(error)) from error
 
     def _found(self, name: str, role: Role | None) -> tuple[str, Role]:
         own_name = self._stock.named(name)
@@ -259,8 +311,7 @@ def _add_changes(routes: APIRouter, models: _Models) -> None:
         },
     )
     async def load_and_tell(request: Request, body: LoadRequest) -> StreamingResponse:
-        _check(body)
-        errand = await models.begin(body.model_name, body.role)
+        errand = await models.begin(body.model_name, body.role, await models.fit(body))
 
         async def progress() -> AsyncGenerator[object, None]:
             yield LoadProgress(status="processing").model_dump()
@@ -272,14 +323,15 @@ def _add_changes(routes: APIRouter, models: _Models) -> None:
     @routes.post("/v1/models/load", response_model=LoadProgress)
     async def load(request: Request, body: LoadRequest) -> LoadProgress:
         # The Go client sends the same for a stream and for JSON; one line without an end is both.
-        _check(body)
-        await while_listened_to(request, ended(await models.begin(body.model_name, body.role)))
+        errand = await models.begin(body.model_name, body.role, await models.fit(body))
+        await while_listened_to(request, ended(errand))
         return LoadProgress(status="finished")
 
     @routes.post("/v1/model/embedding/load", response_model=LoadProgress)
     @routes.post("/v1/models/embedding/load", response_model=LoadProgress)
     async def load_embedding(request: Request, body: EmbeddingLoadRequest) -> LoadProgress:
-        errand = await models.begin(body.embedding_model_name, "embedding")
+        fit = Fit(is_on_processor=(body.embeddings_device or "").lower() == "cpu")
+        errand = await models.begin(body.embedding_model_name, "embedding", fit)
         await while_listened_to(request, ended(errand))
         return LoadProgress(model_type="embedding_model", status="finished")
 
@@ -300,9 +352,20 @@ def _add_changes(routes: APIRouter, models: _Models) -> None:
         await models.unload("embedding")
 
 
-def _check(body: LoadRequest) -> None:
-    if body.draft_model is not None and body.draft_model.draft_model_name:
-        raise Refusal(501, "Draft models are not used here: leave `draft_model` out.")
+def _refuse_settings(body: LoadRequest) -> None:
+    """What would change the answers and is not done is refused; hints are not looked at."""
+    own = {"", body.model_name.lower()}
+    refused = {
+        "draft_model": body.draft_model is not None and bool(body.draft_model.draft_model_name),
+        "cache_mode": (body.cache_mode or "fp16").lower() != "fp16",
+        "rope_scale": body.rope_scale not in (None, 0, 1),
+        "rope_alpha": body.rope_alpha not in (None, 0, 1, "auto"),
+        "gpu_split": any(body.gpu_split or ()),
+        "prompt_template": (body.prompt_template or "").lower() not in own,
+        "vision": bool(body.vision),
+    }
+    for name in (name for name, is_asked in refused.items() if is_asked):
+        raise Refusal(501, f"{_CANNOT[name]}: leave `{name}` out.")
 
 
 def _none_loaded(role: Role | None) -> Refusal:

@@ -53,25 +53,33 @@ def ask_at(
 
 
 def follow(
-    app: App, uri: str, ask: Ask, completion: Completion, decision: Decision, document: Document
-) -> lsp.Command:
-    """From now on it is watched what becomes of the suggestion; what to run when it is accepted."""
+    app: App,
+    uri: str,
+    ask: Ask,
+    completions: Sequence[Completion],
+    decision: Decision,
+    document: Document,
+) -> list[lsp.Command]:
+    """From now on it is watched what becomes of suggestions; what to run when each is accepted."""
     before, _ = document.around(Position(ask.line, ask.character), len(ask.prefix), 0)
-    shown = Shown(
-        id=app.fates.next_id(),
-        uri=uri,
-        line=ask.line,
-        line_prefix=last_line(before),
-        text=completion.text,
-        replaced=completion.replaced,
-        language=ask.language,
-        model=decision.model,
-        is_automatic=ask.automatic,
-    )
+    shown = [
+        Shown(
+            id=app.fates.next_id(),
+            uri=uri,
+            line=ask.line,
+            line_prefix=last_line(before),
+            text=completion.text,
+            replaced=completion.replaced,
+            language=ask.language,
+            model=decision.model,
+            is_automatic=ask.automatic,
+        )
+        for completion in completions
+    ]
     latency_ms = round(decision.timings.total_ms)
     is_from_cache = decision.reason == "cached"
-    suggestion_id = app.fates.shown(shown, latency_ms, is_from_cache, reader_of(document))
-    return lsp.Command(title="Accept completion", command=DID_ACCEPT, arguments=[suggestion_id])
+    ids = app.fates.shown(shown, latency_ms, is_from_cache, reader_of(document))
+    return [lsp.Command("Accept completion", DID_ACCEPT, arguments=[each]) for each in ids]
 
 
 def reader_of(document: Document) -> Callable[[int, int], str]:

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from tabby_lsp.app import App
     from tabby_lsp.config import Settings, Source
     from tabby_lsp.documents import PositionEncoding
-    from tabby_lsp.domain import Completion, Shape
+    from tabby_lsp.domain import Completion, Engine, Shape
     from tabby_lsp.request import Ask
 
 logger = logging.getLogger(__name__)
+
+# As many as somebody who asks explicitly looks through; Copilot and tabby-agent give as many.
+_N_CANDIDATES = 3
 
 _ENCODINGS: dict[lsp.PositionEncodingKind, PositionEncoding] = {
     lsp.PositionEncodingKind.Utf8: "utf-8",
@@ -67,7 +70,7 @@ class Session:
         self._documents: dict[str, Document] = {}
         self._newest = Newest()
         self._configuring = asyncio.Lock()
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: tuple[Engine, asyncio.Task[None]] | None = None  # the latest
         self._initial = client_source(None, "initializationOptions")
 
     @property
@@ -216,9 +219,16 @@ class Session:
         self._explain_absence(app)
         if reply.completion is None:
             return nothing
-        completion = replace(reply.completion, text=selected + reply.completion.text)
-        command = follow(app, uri, ask, completion, reply.decision, document)
-        return lsp.InlineCompletionList(items=[_item(document, position, completion, command)])
+        completions = [
+            replace(each, text=selected + each.text) for each in (reply.completion, *reply.others)
+        ]
+        commands = follow(app, uri, ask, completions, reply.decision, document)
+        return lsp.InlineCompletionList(
+            items=[
+                _item(document, position, completion, command)
+                for completion, command in zip(completions, commands, strict=True)
+            ]
+        )
 
     async def _menu_entry(
         self, uri: str, params: lsp.CompletionParams
@@ -227,8 +237,10 @@ class Session:
         if document is None or app is None or not self.offers_menu:
             return None
         position = document.clamp(Position(params.position.line, params.position.character))
-        # Editors say "invoked" also when they ask by themselves, so nobody knows who asks.
+        # Editors say "invoked" also when they ask by themselves, so nobody knows who asks. An entry
+        # at a menu's end is in nobody's way, and who has nothing else could not get it otherwise.
         ask = self._ask(app, document, position, "menu", automatic=True)
+        ask = replace(ask, takes_unlikely=not self._draws_ghost_text)
         line_before = last_line(document.around(position, position.character, 0)[0])
         self._prepare(app, document)
         reply = await app.complete_within(ask, self._client.menu_wait_ms / 1000)
@@ -239,12 +251,14 @@ class Session:
         if entry is None:
             app.withdraw(reply.decision, "cannot-be-drawn")
             return None
-        command = follow(app, uri, ask, reply.completion, reply.decision, document)
+        (command,) = follow(app, uri, ask, [reply.completion], reply.decision, document)
         return item_of(entry, document, position, command, self._style)
 
     def _prepare(self, app: App, document: Document) -> None:
         self._load_for(document)
         self._explain_silence(app, document)
+        if app.engine.status.state == "ready":
+            self._explain_absence(app)
 
     def _selected(
         self, document: Document, position: Position, info: lsp.SelectedCompletionInfo | None
@@ -266,7 +280,10 @@ class Session:
     ) -> Ask:
         ask = ask_at(document, position, app.settings.context, *self.surroundings(document))
         waited_ms = self._client.delay_ms if shape == "ghost-text" else 0
-        return replace(ask, shape=shape, automatic=automatic, waited_ms=waited_ms)
+        n_candidates = 1 if automatic else _N_CANDIDATES
+        return replace(
+            ask, shape=shape, automatic=automatic, n_candidates=n_candidates, waited_ms=waited_ms
+        )
 
     async def _configure(self, client_sources: Sequence[Source]) -> None:
         """Resolve all the settings anew; of the app, only what they change is built again."""
@@ -289,17 +306,19 @@ class Session:
 
     def _load_for(self, document: Document) -> None:
         """Load the model when the first document needs it, and show that it loads."""
-        if self.app is None or (self._loading is not None and not self._loading.done()):
+        if self.app is None:
             return
+        engine = self.app.engine
+        is_loading = self._loading and self._loading[0] is engine and not self._loading[1].done()
         is_wanted = self.app.silence(document.language, document.uri) is None
-        if is_wanted and self.app.engine.status.state == "unloaded":
-            self._loading = asyncio.ensure_future(self._load(self.app))
+        if is_wanted and not is_loading and engine.status.state == "unloaded":
+            self._loading = engine, asyncio.ensure_future(self._load(self.app, engine))
 
-    async def _load(self, app: App) -> None:
-        model = app.engine.status.model
+    async def _load(self, app: App, engine: Engine) -> None:
+        model = engine.status.model
         try:
             async with self.voice.progress(f"Loading the model {model}"):
-                await app.engine.load()
+                await engine.load()
         except EngineError:
             self._explain_failure(app)
         except Exception:
@@ -319,8 +338,10 @@ class Session:
             )
 
     def _explain_absence(self, app: App) -> None:
-        if app.engine.status.state == "away":
-            self._explain_failure(app)
+        """Say what has become of the engine, also where it works again already."""
+        status = app.engine.status
+        if status.state in ("away", "ready") and status.message:
+            self.voice.warn_once(status.message)
 
     def _explain_failure(self, app: App) -> None:
         if app.engine.status.state in ("failed", "away"):

@@ -319,7 +319,7 @@ func main() {
 	if os.Args[3] == "Authorization" {
 		key = "Bearer " + key
 	}
-	one := client{os.Args[1], os.Args[3], key, &http.Client{Timeout: 30 * time.Second}}
+	one := client{os.Args[1], os.Args[3], key, &http.Client{Timeout: 300 * time.Second}}
 	found := map[string]outcome{}
 	for _, each := range calls(os.Args[2]) {
 		found[each.name] = one.do(each)

@@ -55,6 +55,14 @@ function M.ask()
   end
 end
 
+--- Show the next of what the server has answered, or the one before. Whether that was done.
+---@param count 1|-1
+---@return boolean
+function M.choose(count)
+  vim.lsp.inline_completion.select({ count = count })
+  return true
+end
+
 ---@param is_on boolean
 function M.switch(is_on)
   for _, client in ipairs(vim.lsp.get_clients({ name = 'tabby_lsp' })) do

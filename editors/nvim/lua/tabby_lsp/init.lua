@@ -45,6 +45,18 @@ function M.ask()
   return true
 end
 
+--- Show another answer in its place, of up to three. Whether there was any.
+---@return boolean
+function M.next()
+  return face.choose(1)
+end
+
+--- Show the one before.
+---@return boolean
+function M.previous()
+  return face.choose(-1)
+end
+
 --- Switch ghost text on or off in all buffers. Whether it is on now.
 ---@return boolean
 function M.toggle()

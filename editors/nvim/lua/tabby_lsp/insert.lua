@@ -1,5 +1,5 @@
 --- Ghost text for Neovim 0.11, which has none of its own: asks while the user types, and keeps what
---- is shown in step with the buffer. There is one suggestion at most, as there is one cursor.
+--- is shown in step with the buffer. One suggestion at most is shown, as there is one cursor.
 
 local draw = require('tabby_lsp.draw')
 local options = require('tabby_lsp.options')
@@ -15,6 +15,8 @@ local INVOKED, AUTOMATIC = 1, 2
 
 local timer = assert(vim.uv.new_timer())
 local shown ---@type tabby_lsp.Suggestion?
+local others = {} ---@type tabby_lsp.Suggestion[] what else may be shown here, the next one first
+local is_chosen = false -- whether the user has chosen what is shown
 local seen ---@type string? where the user was and what was there when `follow` looked last
 
 local function is_inserting()
@@ -30,7 +32,7 @@ local function hide()
   if shown and api.nvim_buf_is_valid(shown.bufnr) then
     draw.clear(shown.bufnr)
   end
-  shown = nil
+  shown, others, is_chosen = nil, {}, false
 end
 
 --- What would be inserted now. Keys that were typed faster than Neovim tells of them count.
@@ -52,7 +54,8 @@ local function redraw()
 end
 
 ---@param kind integer
-local function ask(kind)
+---@param on_shown? fun() called when there is an answer
+local function ask(kind, on_shown)
   local bufnr = api.nvim_get_current_buf()
   local client = vim.lsp.get_clients({ bufnr = bufnr, name = 'tabby_lsp' })[1]
   if not client or not is_inserting() or is_menu_in_use() then
@@ -60,16 +63,27 @@ local function ask(kind)
   end
   request.ask(client, kind, function(items)
     local row, col = unpack(api.nvim_win_get_cursor(0))
-    local answer = items[1] and suggestion.new(items[1], client, bufnr, row - 1, col)
+    local answers = {} ---@type tabby_lsp.Suggestion[]
+    for _, item in ipairs(items) do
+      table.insert(answers, suggestion.new(item, client, bufnr, row - 1, col))
+    end
+    local answer = table.remove(answers, 1)
     local rest = answer and suggestion.rest(answer, row - 1, col)
+    if shown and is_chosen and current_rest() then
+      return
+    end
     if shown and rest and vim.deep_equal(rest, current_rest()) then
       -- The older one reaches farther back: what <BS> takes back it shows again at once.
       shown.command = answer.command
-      return
+      others = answers
+    else
+      hide()
+      shown, others = answer, answers
+      redraw()
     end
-    hide()
-    shown = answer
-    redraw()
+    if on_shown then
+      on_shown()
+    end
   end)
 end
 
@@ -153,6 +167,39 @@ end
 function M.ask()
   timer:stop()
   ask(INVOKED)
+end
+
+--- Show the next of what may stand here, or the one before.
+---@param count 1|-1
+local function choose(count)
+  local row, col = unpack(api.nvim_win_get_cursor(0))
+  others = vim.tbl_filter(function(other)
+    return suggestion.rest(other, row - 1, col) ~= nil
+  end, others)
+  if shown and #others > 0 then
+    table.insert(others, count > 0 and #others + 1 or 1, shown)
+    shown = table.remove(others, count > 0 and 1 or #others)
+    is_chosen = true
+    redraw()
+  end
+end
+
+--- The same; asks first where there is no other yet. Whether something was shown.
+---@param count 1|-1
+---@return boolean
+function M.choose(count)
+  if not current_rest() then
+    return false
+  end
+  if #others > 0 then
+    choose(count)
+  else
+    timer:stop()
+    ask(INVOKED, function()
+      choose(count)
+    end)
+  end
+  return true
 end
 
 ---@param is_on boolean

@@ -8,6 +8,8 @@ local M = {}
 ---@field accept_line? string|false
 ---@field dismiss? string|false
 ---@field ask? string|false ask now, also where nothing is offered unasked
+---@field next? string|false show another answer
+---@field previous? string|false
 ---@field toggle? string|false
 
 ---@class tabby_lsp.Options
@@ -24,6 +26,8 @@ local KEYS = {
   accept_line = '<M-Down>',
   dismiss = '<C-]>',
   ask = '<M-\\>',
+  next = '<M-]>',
+  previous = '<M-[>',
   toggle = false,
 }
 

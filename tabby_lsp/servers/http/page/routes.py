@@ -121,6 +121,7 @@ class Model(BaseModel):
     message: str
     is_remote: bool
     n_requests: int  # running or waiting
+    n_waiting: int  # of them, for others to end
     n_evaluated_total: int
     n_generated_total: int
 
@@ -255,6 +256,7 @@ def _model(rack: Rack, role: Role) -> Model | None:
         message=status.message,
         is_remote=status.is_remote,
         n_requests=rack.n_users(role),
+        n_waiting=min(status.n_waiting, rack.n_users(role)),
         n_evaluated_total=status.n_evaluated_total,
         n_generated_total=status.n_generated_total,
     )

@@ -70,9 +70,9 @@ function show(status) {
 
 function card(model) {
   const isReady = model.state === 'ready';
-  const [first, ...others] = Array(model.n_requests).fill('');
-  const waiting = others.length ? `, ${others.length} behind it` : '';
-  const busy = first === undefined ? 'idle' : `1 request${waiting}`;
+  const isBusy = model.n_requests > 0;
+  const waiting = model.n_waiting ? `, ${count(model.n_waiting)} waiting` : '';
+  const busy = isBusy ? `${count(model.n_requests - model.n_waiting)} running${waiting}` : 'idle';
   const tokens = `${count(model.n_evaluated_total)} tokens read, ${count(model.n_generated_total)} written`;
   return element(
     'li',
@@ -81,7 +81,7 @@ function card(model) {
     element('strong', {}, model.name),
     element(
       'span',
-      { className: isReady && first === undefined ? 'state good' : isReady ? 'state busy' : 'state bad' },
+      { className: isReady && !isBusy ? 'state good' : isReady ? 'state busy' : 'state bad' },
       isReady ? busy : model.state,
     ),
     element('span', { className: 'hint' }, model.message || (model.is_remote ? 'on another server' : tokens)),

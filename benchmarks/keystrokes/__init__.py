@@ -1,0 +1,1 @@
+"""A day of typing, replayed on the real language server and on the programs it is compared with."""
