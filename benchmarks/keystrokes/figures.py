@@ -54,7 +54,6 @@ class OfKind:
     wait_ms_p50: float
     wait_ms_p95: float
     wait_ms_p99: float
-    asked_wait_ms_p50: float  # of those that asked a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,5 +136,4 @@ def _of_kind(strokes: Sequence[Stroke]) -> OfKind:
         wait_ms_p50=percentile(waits, 0.5),
         wait_ms_p95=percentile(waits, 0.95),
         wait_ms_p99=percentile(waits, 0.99),
-        asked_wait_ms_p50=percentile((stroke.wait_ms for stroke in asked), 0.5),
     )

@@ -71,4 +71,4 @@ def _median(of_kind: OfKind | None) -> str:
 def _wait(of_kind: OfKind | None) -> str:
     if of_kind is None:
         return "-"
-    return f"{of_kind.asked_wait_ms_p50:.0f} / {of_kind.wait_ms_p95:.0f} ms"
+    return f"{of_kind.wait_ms_p50:.0f} / {of_kind.wait_ms_p95:.0f} ms"
