@@ -13,10 +13,11 @@ from tabby_lsp.config import LocalSettings
 from tabby_lsp.domain import GenerationRequest, Piece, Segments, Timings
 from tabby_lsp.engines.llama.binding import Model
 from tabby_lsp.engines.llama.context import Context
-from tabby_lsp.engines.llama.desk import Desk
+from tabby_lsp.engines.llama.desk import Desk, Prompt
 from tabby_lsp.engines.llama.engine import LlamaEngine
 from tabby_lsp.engines.llama.generation import generate
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
+from tabby_lsp.engines.llama.healing import Vocabulary
 from tabby_lsp.engines.llama.parking import Parking
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.engines.llama.recall import Recall
@@ -25,9 +26,10 @@ from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.gguf import read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from typing import TypeVar
 
+    from tabby_lsp.engines.llama.desk import Cost
     from tabby_lsp.models.families import Fim
     from tabby_lsp.models.fim_table import Layout
 
@@ -38,22 +40,33 @@ PATH = next((Path(tabby_lsp.__file__).parent / "models" / "starter").glob("*.ggu
 SOURCE = Path(__file__).with_name("test_engine.py").read_text("utf-8")
 
 
+class NotingDesk(Desk):
+    """One that remembers the last prompt."""
+
+    last = Prompt([])
+
+    def prompt(self, request: GenerationRequest, n_room: int, cost: Cost, *, heals: bool) -> Prompt:
+        self.last = super().prompt(request, n_room, cost, heals=heals)
+        return self.last
+
+
 @dataclass(slots=True)
 class Bench:
     """A model without its thread, to look at what it is given to read."""
 
     loaded: Loaded
     fim: Fim
-    desk: Desk
+    desk: NotingDesk
 
-    def ask(self, asked: GenerationRequest) -> tuple[str, list[int], Timings]:
+    def ask(self, asked: GenerationRequest) -> tuple[str, Prompt, Timings]:
         """The answer, the prompt, and what it cost."""
         text, timings = "", Timings()
-        prompt: list[int] = []
-        for piece in generate(self.loaded, self.fim, self.desk, asked):
-            prompt = prompt or list(self.loaded.context.tokens)
+        for piece in self.pieces(asked):
             text, timings = text + piece.text, piece.timings
-        return text, prompt, timings
+        return text, self.desk.last, timings
+
+    def pieces(self, asked: GenerationRequest) -> Iterator[Piece]:
+        return generate(self.loaded, self.fim, self.desk, asked)
 
     def close(self) -> None:
         self.loaded.context.close()
@@ -61,7 +74,12 @@ class Bench:
 
 
 def bench(
-    path: Path = PATH, layout: Layout | None = None, *, n_ctx: int = 0, parked_mib: int = 64
+    path: Path = PATH,
+    layout: Layout | None = None,
+    *,
+    n_ctx: int = 0,
+    parked_mib: int = 64,
+    heals: bool = True,
 ) -> Bench:
     """The starter, or another model; asked in another order where that is wanted."""
     header = read_header(path)
@@ -70,7 +88,8 @@ def bench(
     context = Context(model, n_ctx_for(header, n_ctx), LocalSettings().n_ubatch, 1)
     tokenize = GrowingTokenizer(model.tokenize)
     loaded = Loaded(model, context, Recall(context, Parking(parked_mib << 20)), tokenize)
-    return Bench(loaded, fim, Desk(fim, tokenize))
+    vocabulary = Vocabulary([*map(model.piece, range(model.n_vocab))]) if heals else None
+    return Bench(loaded, fim, NotingDesk(fim, tokenize, vocabulary))
 
 
 def run(work: Callable[[LlamaEngine], Awaitable[Result]]) -> Result:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.healing import Healing
 from tabby_lsp.engines.llama.sampling import choose
 from tests import reference_document
 from tests.model.random_qwen import write_random_qwen
@@ -17,6 +19,7 @@ from tests.model.typist import Typist
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tabby_lsp.engines.llama.desk import Prompt
     from tabby_lsp.models.fim_table import Layout
 
 N_CTX = 448
@@ -24,7 +27,7 @@ N_TOKENS = 8
 OTHER = Path(reference_document.__file__).read_text("utf-8")
 
 
-def asked(warm: Bench, n_cases: int, seed: str) -> Iterator[tuple[list[int], str]]:
+def asked(warm: Bench, n_cases: int, seed: str) -> Iterator[tuple[Prompt, str]]:
     """Prompts and answers of somebody who types, for one key in three, with work done ahead."""
     rng = random.Random(seed)
     typist = Typist({"engine.py": SOURCE, "document.py": OTHER}, seed, N_TOKENS)
@@ -36,19 +39,23 @@ def asked(warm: Bench, n_cases: int, seed: str) -> Iterator[tuple[list[int], str
         yield prompt, text
 
 
-def cold_text(cold: Bench, prompt: list[int]) -> str:
-    context, model = cold.loaded.context, cold.loaded.model
+def cold_text(cold: Bench, prompt: Prompt) -> str:
+    """What is said to a prompt that is read in one go."""
+    context, model, vocabulary = cold.loaded.context, cold.loaded.model, cold.desk.vocabulary
+    assert vocabulary is not None
     end_tokens = tuple({*model.eog_tokens, *cold.fim.end_tokens})
+    choose_healed = Healing(prompt.typed, vocabulary, partial(choose, end_tokens=end_tokens))
     context.clear()
-    context.evaluate(prompt)
-    said = b""
-    for _ in range(N_TOKENS):
-        token = choose(context.logits(), end_tokens).token
+    context.evaluate(prompt.tokens)
+    said, n_said = b"", 0
+    while n_said < N_TOKENS:
+        token = choose_healed(context.logits()).token
         if token is None:
             break
         said += model.piece(token)
+        n_said += len(said) >= len(prompt.typed)
         context.evaluate([token])
-    return said.decode("utf-8", "replace")
+    return said[len(prompt.typed) :].decode("utf-8", "replace")
 
 
 def n_unlike(path: Path, layout: Layout | None, seed: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import Piece, Timings
 from tabby_lsp.engines.llama.context import Aborted
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tabby_lsp.domain import Finish
+    from tabby_lsp.domain import Finish, TokenLogprobs
     from tabby_lsp.engines.llama.context import Context
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
-    from tabby_lsp.engines.llama.sampling import Choose
+    from tabby_lsp.engines.llama.sampling import Choice, Choose
 
     # Appends tokens to the KV cache; raises Aborted where that was stopped for good.
     Read = Callable[[Sequence[int]], None]
@@ -35,14 +35,19 @@ _LARGEST_ANSWER_SHARE = 0.5
 _N_NOTED = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What to read, and how to answer."""
 
     prompt: list[int]
     max_tokens: int
     stop: tuple[str, ...]
-    choose: Choose
+    # A way to choose for each answer behind the bytes of its first tokens, and what else may stand
+    # behind them, the likeliest first.
+    choose: Callable[[bytes], Choose]
+    runners_up: Callable[[NDArray[Any], bytes], Iterator[Choice]] = lambda *_: iter(())
+    typed: bytes = b""  # what each answer begins with, and is not told
+    n_candidates: int = 1
     n_logprobs: int
     asked_s: float  # when work on it began, by `time.perf_counter`
     is_ahead: bool = False  # takes nothing away from what is at work
@@ -76,7 +81,10 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
         prefill_ms=(time.perf_counter() - question.asked_s) * 1000,
     )
     yield Piece("", 0.0, timings)
-    yield from _speak(loaded, question, read, timings)
+    if question.max_tokens:
+        yield from _candidates(loaded, question, read, timings)
+    else:
+        yield Piece("", 0.0, timings, _LENGTH)
 
 
 def patiently(context: Context, precedence: Precedence, is_cancelled: Callable[[], bool]) -> Read:
@@ -122,41 +130,131 @@ def aside(loaded: Loaded, let_pass: Callable[[], None], is_cancelled: Callable[[
     return read
 
 
-def _speak(loaded: Loaded, question: Question, read: Read, timings: Timings) -> Iterator[Piece]:
-    started_s = time.perf_counter()
-    model, context = loaded.model, loaded.context
-    stream, trail = TextStream(question.stop), TokenTrail()
-    logprob, finish = 0.0, _STOP
-    n_most = min(question.max_tokens, context.n_ctx - len(question.prompt))
-    for n_generated in range(1, n_most + 1):
-        logits = _says_now(context, notes=n_generated <= _N_NOTED)
-        choice = question.choose(logits)
-        if choice.token is None:
-            break
-        loaded.n_generated_total += 1
-        logprob += choice.logprob
-        if question.n_logprobs:
-            trail.add(stream.n_chars, tell(model, logits, choice.token, question.n_logprobs))
-        text = stream.push(model.piece(choice.token))
-        timings = replace(
-            timings,
-            n_generated_tokens=n_generated,
-            decode_ms=(time.perf_counter() - started_s) * 1000,
-        )
-        if text:
-            yield Piece(text, logprob, timings, "", trail.shown(len(text)))
-            logprob = 0.0
-        if stream.is_stopped:
-            break
-        try:
-            read([choice.token])
-        except Aborted:
-            return
-    else:
-        finish = _LENGTH
-    text = stream.finish()
-    told = trail.shown(len(text)) if stream.is_stopped else trail.rest()
-    yield Piece(text, logprob, timings, finish, told)
+def _candidates(
+    loaded: Loaded, question: Question, read: Read, timings: Timings
+) -> Iterator[Piece]:
+    """The likeliest answer, then others, each on a sequence of its own.
+
+    They leave it as early as possible: at its first token, and where nothing else can stand there,
+    at the next one.
+    """
+    context, origin = loaded.context, loaded.context.live
+    n_prompt = len(question.prompt)
+    best = _Speech(loaded, question, read, timings)
+    yield from best.pieces()
+    every = [best]
+    n_places = min(_N_NOTED, max(1, len(best.choices)))
+    for n_kept in range(n_places if question.n_candidates > 1 else 0):
+        context.switch(origin)
+        logits = context.noted(n_prompt + n_kept)
+        kept = best.choices[:n_kept]
+        raw = b"".join(loaded.model.piece(choice.token or 0) for choice in kept)
+        for choice in question.runners_up(logits, raw) if logits is not None else ():
+            if every[-1].is_aborted or len(every) == question.n_candidates:
+                return
+            begins = (raw + loaded.model.piece(choice.token or 0))[len(question.typed) :]
+            # Only where neither is the beginning of the other they are not the same in the end.
+            if not begins or any(_begins_alike(begins, other.said) for other in every):
+                continue
+            context.switch(origin)
+            if not context.fork(n_prompt + n_kept):
+                context.keep(n_prompt + n_kept)
+            timings = every[-1].timings
+            every.append(_Speech(loaded, question, read, timings, len(every), [*kept, choice]))
+            yield from every[-1].pieces()
+
+
+class _Speech:
+    """One answer while it is given."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        question: Question,
+        read: Read,
+        timings: Timings,
+        candidate: int = 0,
+        begins: Sequence[Choice] = (),
+    ) -> None:
+        """It `begins` with tokens of which all but the last are in the context already."""
+        self.timings = timings
+        self.said = b""  # without what was typed
+        self.choices: list[Choice] = []
+        self.is_aborted = False
+        self._loaded = loaded
+        self._question = question
+        self._read = read
+        self._candidate = candidate
+        self._begins = begins
+        self._n_typed_left = len(question.typed)
+
+    def pieces(self) -> Iterator[Piece]:
+        question, context, model = self._question, self._loaded.context, self._loaded.model
+        started_s, before = time.perf_counter(), self.timings
+        begins = b"".join(model.piece(choice.token or 0) for choice in self._begins)
+        choose = question.choose(begins)
+        stream, trail = TextStream(question.stop), TokenTrail()
+        logprob, finish = 0.0, _STOP
+        n_most = min(question.max_tokens, context.n_ctx - len(question.prompt))
+        n_said = 0
+        while True:
+            n_generated = len(self.choices)
+            if n_generated >= len(self._begins):
+                logits = _says_now(context, notes=n_generated < _N_NOTED)
+                choice = choose(logits)
+                if choice.token is None:
+                    break
+                if question.n_logprobs:
+                    told = tell(model, logits, choice.token, question.n_logprobs)
+                    trail.add(stream.n_chars, told)
+            else:
+                choice = self._begins[n_generated]
+            assert choice.token is not None
+            self.choices.append(choice)
+            self._loaded.n_generated_total += 1
+            logprob += choice.logprob
+            said = self._untyped(model.piece(choice.token))
+            n_said += self._n_typed_left == 0
+            text = stream.push(said)
+            self.timings = replace(
+                before,
+                n_generated_tokens=before.n_generated_tokens + len(self.choices),
+                decode_ms=before.decode_ms + (time.perf_counter() - started_s) * 1000,
+            )
+            if text:
+                yield self._piece(text, logprob, "", trail.shown(len(text)))
+                logprob = 0.0
+            if stream.is_stopped:
+                break
+            if n_said >= n_most or len(context.tokens) == context.n_ctx:
+                finish = _LENGTH
+                break
+            if len(self.choices) < len(self._begins):
+                continue
+            try:
+                self._read([choice.token])
+            except Aborted:
+                self.is_aborted = True
+                return
+        text = stream.finish()
+        told_of = trail.shown(len(text)) if stream.is_stopped else trail.rest()
+        yield self._piece(text, logprob, finish, told_of)
+
+    def _untyped(self, piece: bytes) -> bytes:
+        """What of a token was not typed."""
+        n_typed = min(self._n_typed_left, len(piece))
+        self._n_typed_left -= n_typed
+        self.said += piece[n_typed:]
+        return piece[n_typed:]
+
+    def _piece(
+        self, text: str, logprob: float, finish: Finish, told: tuple[TokenLogprobs, ...]
+    ) -> Piece:
+        return Piece(text, logprob, self.timings, finish, told, self._candidate)
+
+
+def _begins_alike(begins: bytes, other: bytes) -> bool:
+    return bool(other) and (begins.startswith(other) or other.startswith(begins))
 
 
 def _says_now(context: Context, *, notes: bool) -> NDArray[np.float32]:

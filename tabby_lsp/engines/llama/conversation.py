@@ -51,13 +51,14 @@ def converse(speaker: Speaker, request: ChatRequest, read: Read) -> Iterator[Pie
     messages = cropped(turns, n_room, speaker.count, keeps_last=request.keeps_last)
     prompt = speaker.spell(messages)
     end_tokens, stop = _ends(speaker)
+    sampler = Sampler(loaded.model, sampling, end_tokens, prompt)
     question = Question(
-        prompt,
-        request.max_tokens,
-        (*request.stop, *stop),
-        Sampler(loaded.model, sampling, end_tokens, prompt),
-        sampling.n_logprobs,
-        asked_s,
+        prompt=prompt,
+        max_tokens=request.max_tokens,
+        stop=(*request.stop, *stop),
+        choose=lambda _: sampler,
+        n_logprobs=sampling.n_logprobs,
+        asked_s=asked_s,
     )
     return answer(loaded, question, read)
 

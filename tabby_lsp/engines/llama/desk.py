@@ -6,16 +6,18 @@ Invariant: which of them is taken is told by what has to be read; all of them sp
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.llama.anchor import drop_anchor, with_tail
+from tabby_lsp.engines.llama.healing import n_taken_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tabby_lsp.domain import GenerationRequest, Segments
     from tabby_lsp.engines.llama.anchor import Anchor
+    from tabby_lsp.engines.llama.healing import Vocabulary
     from tabby_lsp.engines.llama.layout import Tokenize
     from tabby_lsp.models.families import Fim
 
@@ -27,15 +29,25 @@ _MOST_DOCUMENTS = 64
 _MOST_ANCHORS = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model reads, and what its answer has to begin with."""
+
+    tokens: list[int]
+    typed: bytes = b""
+
+
 class Desk:
     """Lives as long as the model whose prompts it holds."""
 
-    def __init__(self, fim: Fim, tokenize: Tokenize) -> None:
+    def __init__(self, fim: Fim, tokenize: Tokenize, vocabulary: Vocabulary | None = None) -> None:
+        """Tokens are taken back from a prompt's end where there is a `vocabulary`."""
+        self.vocabulary = vocabulary
         self._fim = fim
         self._tokenize = tokenize
         self._anchors: OrderedDict[str, list[Anchor]] = OrderedDict()  # the latest first
 
-    def prompt(self, request: GenerationRequest, n_room: int, cost: Cost) -> list[int]:
+    def prompt(self, request: GenerationRequest, n_room: int, cost: Cost, *, heals: bool) -> Prompt:
         """The prompt, at most `n_room` tokens, of which the fewest have to be evaluated."""
         segments = request.segments
         anchors = self._anchors.setdefault(request.document, [])
@@ -53,7 +65,17 @@ class Desk:
         self._anchors[request.document] = [
             anchor, *(other for other in anchors if other is not anchor)
         ][:_MOST_ANCHORS]  # fmt: skip
-        return prompt
+        return self._healed(prompt, anchor) if heals else Prompt(prompt)
+
+    def _healed(self, prompt: list[int], anchor: Anchor) -> Prompt:
+        """The prompt without what may become other tokens when it goes on."""
+        vocabulary = self.vocabulary
+        if vocabulary is None:
+            return Prompt(prompt)
+        end = len(prompt) - len(anchor.after)
+        start = end - n_taken_back(prompt[len(anchor.before) : end], vocabulary)
+        typed = b"".join(vocabulary.pieces[token] for token in prompt[start:end])
+        return Prompt([*prompt[:start], *prompt[end:]], typed)
 
 
 def _may_show(anchor: Anchor, request: GenerationRequest) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tabby_lsp.engines.llama.answering import aside
 from tabby_lsp.engines.llama.desk import Desk
 from tabby_lsp.engines.llama.generation import continue_text, generate
+from tabby_lsp.engines.llama.healing import Vocabulary
 from tabby_lsp.engines.llama.resident import Resident
 
 if TYPE_CHECKING:
@@ -82,4 +83,7 @@ class LlamaEngine:
         await self._resident.close()
 
     def _prepare(self, loaded: Loaded) -> None:
-        self._desk = Desk(self._fim, loaded.tokenize)
+        model = loaded.model
+        vocabulary = Vocabulary([*map(model.piece, range(model.n_vocab))])
+        heals = vocabulary.has_all_bytes
+        self._desk = Desk(self._fim, loaded.tokenize, vocabulary if heals else None)

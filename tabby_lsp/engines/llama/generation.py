@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.engines.llama.answering import Question, answer, n_prompt_room
 from tabby_lsp.engines.llama.drawing import Sampler
+from tabby_lsp.engines.llama.healing import Healing
 from tabby_lsp.engines.llama.layout import tail
-from tabby_lsp.engines.llama.sampling import choose, takes_the_likeliest
+from tabby_lsp.engines.llama.sampling import choose, runners_up, takes_the_likeliest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from tabby_lsp.domain import GenerationRequest, Piece, TextRequest
+    from numpy.typing import NDArray
+
+    from tabby_lsp.domain import GenerationRequest, Piece, Sampling, TextRequest
     from tabby_lsp.engines.llama.answering import Read
-    from tabby_lsp.engines.llama.desk import Desk
+    from tabby_lsp.engines.llama.binding import Model
+    from tabby_lsp.engines.llama.desk import Desk, Prompt
     from tabby_lsp.engines.llama.resident import Loaded
-    from tabby_lsp.engines.llama.sampling import Choose
+    from tabby_lsp.engines.llama.sampling import Choice, Choose
     from tabby_lsp.models.families import Fim
 
 
@@ -34,23 +39,43 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
     asked_s = time.perf_counter()
     # As much as for a usual answer, so that a prompt that is only read ahead is that of the answer.
     n_room = n_prompt_room(loaded.context, max(request.max_tokens, _USUAL_ANSWER_TOKENS))
-    prompt = desk.prompt(request, n_room, loaded.recall.cost)
-    end_tokens = tuple({*loaded.model.eog_tokens, *fim.end_tokens})
-    sampling = request.sampling
-    if takes_the_likeliest(sampling):
-        draw: Choose = partial(choose, end_tokens=end_tokens)
-    else:
-        draw = Sampler(loaded.model, sampling, end_tokens, prompt)
+    sampling, model = request.sampling, loaded.model
+    is_plain = takes_the_likeliest(sampling) and not sampling.n_logprobs
+    prompt = desk.prompt(request, n_room, loaded.recall.cost, heals=is_plain)
+    end_tokens = tuple({*model.eog_tokens, *fim.end_tokens})
     question = Question(
-        prompt,
-        request.max_tokens,
-        request.stop,
-        draw,
-        sampling.n_logprobs,
-        asked_s,
-        request.is_ahead,
+        prompt=prompt.tokens,
+        max_tokens=request.max_tokens,
+        stop=request.stop,
+        choose=_choosing(model, desk, prompt, end_tokens, sampling),
+        typed=prompt.typed,
+        n_logprobs=sampling.n_logprobs,
+        asked_s=asked_s,
+        is_ahead=request.is_ahead,
     )
+    if is_plain:
+
+        def others(logits: NDArray[Any], said: bytes) -> Iterator[Choice]:
+            left = prompt.typed[len(said) :]
+            among = desk.vocabulary.fitting(left) if left and desk.vocabulary else None
+            return runners_up(logits, end_tokens, among)
+
+        question = replace(question, runners_up=others, n_candidates=request.n_candidates)
     return answer(loaded, question, loaded.context.evaluate)
+
+
+def _choosing(
+    model: Model, desk: Desk, prompt: Prompt, end_tokens: tuple[int, ...], sampling: Sampling
+) -> Callable[[bytes], Choose]:
+    """How each answer's tokens are chosen; raises Unusable."""
+    if not takes_the_likeliest(sampling):
+        sampler = Sampler(model, sampling, end_tokens, prompt.tokens)
+        return lambda _: sampler
+    likeliest: Choose = partial(choose, end_tokens=end_tokens)
+    vocabulary = desk.vocabulary
+    if not prompt.typed or vocabulary is None:
+        return lambda _: likeliest
+    return lambda said: Healing(prompt.typed[len(said) :], vocabulary, likeliest)
 
 
 def continue_text(loaded: Loaded, request: TextRequest, read: Read) -> Iterator[Piece]:
@@ -66,12 +91,13 @@ def continue_text(loaded: Loaded, request: TextRequest, read: Read) -> Iterator[
     # Nothing cannot be continued: it begins as a text of the model's own would.
     prompt = prompt or [model.start]
     sampling = request.sampling
+    sampler = Sampler(model, sampling, model.eog_tokens, prompt)
     question = Question(
-        prompt,
-        request.max_tokens,
-        request.stop,
-        Sampler(model, sampling, model.eog_tokens, prompt),
-        sampling.n_logprobs,
-        asked_s,
+        prompt=prompt,
+        max_tokens=request.max_tokens,
+        stop=request.stop,
+        choose=lambda _: sampler,
+        n_logprobs=sampling.n_logprobs,
+        asked_s=asked_s,
     )
     return answer(loaded, question, read)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tabby_lsp.domain import EngineError, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # The likeliest tokens hold nearly all of the probability: to look among these first saves sorting a
 # vocabulary of 150,000.
 _N_LIKELY = 1024
+# Further down nothing is worth being offered beside the first.
+_N_RUNNERS_UP = 32
 
 
 class Choice(NamedTuple):
@@ -50,6 +52,20 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
     if end_score >= text_score:
         return Choice(None, float(np.log(end_score / total)))
     return Choice(token, float(np.log(text_score / total)))
+
+
+def runners_up(
+    logits: NDArray[Any], end_tokens: Sequence[int], among: NDArray[Any] | None = None
+) -> Iterator[Choice]:
+    """The likeliest tokens that are no end, the likeliest first; of `among` where that is given."""
+    import numpy as np
+
+    told = logprobs(logits)
+    told[list(end_tokens)] = -np.inf
+    tokens = np.arange(len(told)) if among is None else among
+    for place in _likeliest(told[tokens], min(_N_RUNNERS_UP, len(tokens))):
+        token = int(tokens[place])
+        yield Choice(token, float(told[token]))
 
 
 def takes_the_likeliest(sampling: Sampling) -> bool:
