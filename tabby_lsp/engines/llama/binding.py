@@ -36,7 +36,7 @@ class Model:
         is_safe = library.extra_buffers_are_safe(self._api)
         parameters.use_extra_bufts = is_safe and "repacking" not in avoided
         nowhere = (ctypes.c_void_p * 1)()  # a list of devices that is at its end
-        if not self.uses_graphics:
+        if not may_use_graphics:
             parameters.n_gpu_layers = 0
             # Else large batches would still be computed there.
             parameters.devices = ctypes.addressof(nowhere)
