@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from benchmarks.keystrokes.figures import Figures, OfKind
 
 # Told apart also by who sees no red and green (Okabe and Ito's palette).
-_COLOURS = ("#0072b2", "#999999", "#e69f00", "#d55e00", "#009e73")
+_COLOURS = {
+    "tabby-lsp": "#0072b2",
+    "create_completion": "#999999",
+    "llama.vim": "#e69f00",
+    "llama.vim:spm-infill": "#d55e00",
+}
+_OTHER_COLOUR = "#009e73"
 _LEFT, _RIGHT, _TOP, _BOTTOM = 130, 30, 62, 42
 _WIDTH, _BAR, _GAP = 760, 11, 12
 # Of the time axis; what is answered at once stands at its left end.
@@ -37,7 +43,7 @@ def svg(title: str, figures: Mapping[str, Figures]) -> str:
     drawn = [
         (
             kind,
-            [(n, own.kinds[kind]) for n, own in enumerate(figures.values()) if kind in own.kinds],
+            [(name, own.kinds[kind]) for name, own in figures.items() if kind in own.kinds],
         )
         for kind in kinds
     ]
@@ -58,7 +64,8 @@ def svg(title: str, figures: Mapping[str, Figures]) -> str:
 
 def _legend(names: Sequence[str]) -> Iterator[str]:
     x = _LEFT
-    for name, colour in zip(names, _COLOURS, strict=False):
+    for name in names:
+        colour = _COLOURS.get(name, _OTHER_COLOUR)
         yield f'<rect x="{x}" y="32" width="10" height="10" fill="{colour}"/>'
         yield f'<text x="{x + 15}" y="41">{escape(name)}</text>'
         x += 34 + 7 * len(name)
@@ -79,14 +86,14 @@ def _grid(n_decades: int, height: int) -> Iterator[str]:
 
 
 def _bars(
-    drawn: Sequence[tuple[str, Sequence[tuple[int, OfKind]]]], n_decades: int
+    drawn: Sequence[tuple[str, Sequence[tuple[str, OfKind]]]], n_decades: int
 ) -> Iterator[str]:
     y = float(_TOP)
     for kind, bars in drawn:
         middle = y + len(bars) * _BAR / 2 + 4
         yield f'<text class="end" x="{_LEFT - 10}" y="{middle:.1f}">{escape(kind)}</text>'
-        for number, it in bars:
-            colour = _COLOURS[number % len(_COLOURS)]
+        for name, it in bars:
+            colour = _COLOURS.get(name, _OTHER_COLOUR)
             x, far = _x(it.wait_ms_p50, n_decades), _x(it.wait_ms_p95, n_decades)
             yield (
                 f'<rect x="{_LEFT}" y="{y:.1f}" width="{max(1.5, x - _LEFT):.1f}"'
