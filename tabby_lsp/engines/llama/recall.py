@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # To read so many tokens is as cheap as to save or to restore them.
 _FEW_TOKENS = 32
+# What was made ahead, and the other candidates, are there for the next key.
+_MOST_PASSES = 1
 # To read more than that is slower than to move a sequence to the first cells.
 _MOST_READ_AGAIN = 8
 
@@ -112,6 +114,8 @@ class Recall:
         """Also because forks stand in the way: what is read next comes behind their cells."""
         context = self._context
         for number, held in list(context.held.items()):
+            held.n_passes += 1
             may_come_next = n_common(held.tokens, prompt) == len(prompt)
+            may_come_next = may_come_next and held.n_passes <= _MOST_PASSES
             if number != context.live and not may_come_next:
                 context.drop(number)
