@@ -125,15 +125,21 @@ def _keys(
 ) -> Iterator[Key]:
     """All lines of all regions, some at a time."""
     waiting = [number for number, of_file in enumerate(regions) if of_file]
+    opened = -1
+    cursors: dict[int, _Region] = {}  # where each document's cursor was left
     while waiting:
         document = rng.choice(waiting)
-        yield Open(document)
+        if document != opened:
+            yield Open(document)
+            opened = document
         for _ in range(rng.randint(1, 3)):
             open_regions = [region for region in regions[document] if region.n_left]
             if not open_regions:
                 break
             region = rng.choice(open_regions)
-            yield _to_end_of(region, lines[document], regions[document])
+            if cursors.get(document) is not region:
+                yield _to_end_of(region, lines[document], regions[document])
+                cursors[document] = region
             for _ in range(min(region.n_left, rng.randint(2, 4))):
                 yield from _line(lines[document], region.first + region.n_typed, rng)
                 region.n_typed += 1

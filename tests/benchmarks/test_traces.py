@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +81,17 @@ def test_everything_that_typists_do_is_in_a_trace() -> None:
     closers = {key.closer for key in trace.keys if isinstance(key, Type)}
     assert closers == {"", ")", "]", "}", "'"}
     assert len(visits(trace)) > 5
+
+
+def test_a_file_switch_goes_to_another_file_and_a_jump_to_another_place() -> None:
+    trace = made(CODE * 10, 2_000)
+    opened = [key.document for key in trace.keys if isinstance(key, Open)]
+    assert all(one != next_one for one, next_one in pairwise(opened))
+    desk = started(trace, {"a.py": CODE * 10, "b.py": CODE * 10 + "# b\n"}.__getitem__)
+    for key in trace.keys:
+        before = (desk.document, desk.cursor)
+        desk.press(key)
+        assert not isinstance(key, Move) or (desk.document, desk.cursor) != before
 
 
 def classes_of(*keys: Key) -> list[str | None]:
