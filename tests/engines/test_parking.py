@@ -10,7 +10,7 @@ from tabby_lsp.engines.llama.parking import Parked, Parking
 
 
 def parked(first: int, n_tokens: int = 100, n_bytes: int = 10) -> Parked:
-    return Parked([first] * n_tokens, bytearray(n_bytes))
+    return Parked([first] * n_tokens, bytearray(n_bytes), n_tokens)
 
 
 def test_what_has_most_of_a_prompt_is_found() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,19 +16,21 @@ from tabby_lsp.host import place as places
 from tabby_lsp.host.place import MAX_SOCKET_BYTES, place
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no unix sockets")
 
 
 @pytest.fixture
-def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folders, all below one."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(places, "temporary_dirs", lambda: [tmp_path / "tmp"])
-    (tmp_path / "run").mkdir()
-    return tmp_path
+def user(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A user's folders, all below one whose path is short, as real ones are."""
+    with tempfile.TemporaryDirectory(prefix="u", dir="/tmp") as name:
+        folder = Path(name)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+        monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        monkeypatch.setattr(places, "temporary_dirs", lambda: [folder / "tmp"])
+        (folder / "run").mkdir()
+        yield folder
 
 
 def mode(path: Path) -> int:
@@ -88,20 +92,12 @@ def test_with_nowhere_to_write_it_says_what_to_do(
 def test_the_path_of_a_socket_is_short_and_different_for_each_folder(
     user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "temporary_dirs", lambda: [tmp_of(user)])
     sockets = set()
     for name in ("a", "b"):
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(user / ("x" * 90) / name))
         sockets.add(place().socket)
     assert len(sockets) == 2
     assert all(len(os.fsencode(each)) <= MAX_SOCKET_BYTES for each in sockets)
-
-
-def tmp_of(user: Path) -> Path:
-    """Short, whatever the tests' own folder is."""
-    from pathlib import Path
-
-    return Path("/tmp")
 
 
 def test_another_version_has_another_place(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,9 @@ def test_a_suffix_may_be_missing_or_null(served: Served) -> None:
 
 def test_windows_line_ends_come_back(served: Served) -> None:
     prefix = "def total(items):\r\n    result = 0\r\n    for item in items:\r\n"
-    text = complete(served, language="python", segments=segments(prefix))["choices"][0]["text"]
+    text = complete(served, language="python", segments=segments(prefix, "\r\n"))["choices"][0][
+        "text"
+    ]
     assert "\n" not in text.replace("\r\n", "")
 
 

@@ -51,6 +51,7 @@ class Question:
     n_logprobs: int
     asked_s: float  # when work on it began, by `time.perf_counter`
     is_ahead: bool = False  # takes nothing away from what is at work
+    reads_said: bool = False  # as a cold prompt is read, whatever the model has said itself
 
 
 def n_prompt_room(context: Context, max_tokens: int) -> int:
@@ -65,7 +66,7 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
     the context in any case.
     """
     context = loaded.context
-    loaded.recall.begin(question.prompt, is_ahead=question.is_ahead)
+    loaded.recall.begin(question.prompt, is_ahead=question.is_ahead, reads_said=question.reads_said)
     n_reused = len(context.tokens)
     try:
         read(question.prompt[n_reused:])

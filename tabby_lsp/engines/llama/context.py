@@ -69,6 +69,7 @@ class Held:
     tokens: list[int] = field(default_factory=list)
     cells: list[int] = field(default_factory=list)
     n_prompt: int = 0  # how many of the tokens were read and not said
+    n_passes: int = 0  # how many requests have gone on from another one
 
 
 class Context:
@@ -149,6 +150,7 @@ class Context:
     def switch(self, number: int) -> None:
         """Read and continue another sequence from now on."""
         self._held[number] = self._held.pop(number)
+        self._held[number].n_passes = 0
         self._live = number
 
     def fork(self, n_tokens: int) -> bool:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 _MOST_DOCUMENTS = 64
 # Places of one document, so that going back and forth between them is known too.
 _MOST_ANCHORS = 4
+# What is cheaper by so many tokens is not worth to leave the latest anchor for.
+_FEW_TOKENS = 16
+# Of the room behind an anchor: what is left is for what is typed until there is a pause.
+_LONG_SHARE, _FULL_SHARE = 0.6, 0.95
+_LESS_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,42 @@ class Desk:
         tried = [(with_tail(anchor, segments, self._tokenize, n_room), anchor) for anchor in fit]
         found = [(cost(prompt), prompt, anchor) for prompt, anchor in tried if prompt is not None]
         if found:
-            _, prompt, anchor = min(found, key=lambda each: each[0])
+            # The latest that costs hardly more than another: it was held fast to be used.
+            most = min(each[0] for each in found) + _FEW_TOKENS
+            _, prompt, anchor = next(each for each in found if each[0] <= most)
         else:
             kept = replace(segments, snippets=fit[0].snippets) if fit else segments
             anchor, prompt = drop_anchor(kept, self._fim, self._tokenize, n_room, fit)
-        self._anchors[request.document] = [
-            anchor, *(other for other in anchors if other is not anchor)
-        ][:_MOST_ANCHORS]  # fmt: skip
+        self.hold(request.document, anchor)
         return self._healed(prompt, anchor) if heals else Prompt(prompt)
+
+    def renewed(self, request: GenerationRequest, n_room: int) -> tuple[Anchor, list[int]] | None:
+        """A better anchor for a place, where the one that is used there is worn, and its prompt.
+
+        It is worn when much stands behind it, or when other snippets would be chosen now.
+        """
+        anchors = self._anchors.get(request.document, [])
+        if not anchors or not request.document:
+            return None
+        prompt = with_tail(anchors[0], request.segments, self._tokenize, n_room)
+        if prompt is None:
+            return None
+        used = anchors[0]
+        n_open = len(prompt) - len(used.before) - len(used.after)
+        is_full = used.is_open and n_open > _FULL_SHARE * used.n_most_open
+        is_long = not used.is_open and n_open > _LONG_SHARE * used.n_most_open
+        if is_full:
+            # In less room, so that the window is cut.
+            n_less = int(n_room * _LESS_SHARE)
+            return drop_anchor(request.segments, self._fim, self._tokenize, n_less)
+        if is_long or used.snippets != request.segments.snippets:
+            return drop_anchor(request.segments, self._fim, self._tokenize, n_room, anchors)
+        return None
+
+    def hold(self, document: str, anchor: Anchor) -> None:
+        """Use an anchor from now on."""
+        others = [other for other in self._anchors.get(document, []) if other is not anchor]
+        self._anchors[document] = [anchor, *others][:_MOST_ANCHORS]
 
     def _healed(self, prompt: list[int], anchor: Anchor) -> Prompt:
         """The prompt without what may become other tokens when it goes on."""

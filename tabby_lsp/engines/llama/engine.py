@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import asyncio
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
+from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama.answering import aside
 from tabby_lsp.engines.llama.desk import Desk
-from tabby_lsp.engines.llama.generation import continue_text, generate
+from tabby_lsp.engines.llama.generation import continue_text, generate, renew
 from tabby_lsp.engines.llama.healing import Vocabulary
 from tabby_lsp.engines.llama.resident import Resident
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from tabby_lsp.models.families import Fim
     from tabby_lsp.models.gguf import Header
 
+# Whoever types makes none so long.
+_PAUSE_S = 1.0
+
 
 class LlamaEngine:
     """Keeps the promises of domain.Engine and TextEngine with one model, one after the other.
@@ -35,6 +40,7 @@ class LlamaEngine:
     ) -> None:
         self._fim = fim
         self._desk: Desk | None = None
+        self._renewing: asyncio.Future[None] | None = None
         self._resident = Resident(name, header, settings)
         self._precedence = precedence
 
@@ -56,10 +62,15 @@ class LlamaEngine:
                 async for piece in pieces:
                     yield piece
             return
-        with self._precedence.first():
-            async with aclosing(self._resident.stream(work, goes_first=True)) as pieces:
-                async for piece in pieces:
-                    yield piece
+        self._stop_renewing()
+        try:
+            with self._precedence.first():
+                async with aclosing(self._resident.stream(work, goes_first=True)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+        finally:
+            if request.document:
+                self._renewing = asyncio.ensure_future(self._renew(request))
 
     async def continue_text(self, request: TextRequest) -> AsyncGenerator[Piece, None]:
         def work(loaded: Loaded, job: Job[Piece]) -> Iterator[Piece]:
@@ -80,7 +91,26 @@ class LlamaEngine:
         return await self._resident.decode(tokens, controls=controls)
 
     async def close(self) -> None:
+        self._stop_renewing()
         await self._resident.close()
+
+    async def _renew(self, request: GenerationRequest) -> None:
+        """In a pause, hold the place fast where it is now, so that the next line is as cheap."""
+
+        def work(loaded: Loaded, _: Job[Piece]) -> Iterator[Piece]:
+            assert self._desk is not None, "it is there when the model is loaded"
+            return renew(loaded, self._desk, request)
+
+        await asyncio.sleep(_PAUSE_S)
+        with suppress(EngineError):
+            async with aclosing(self._resident.stream(work, gives_way=True)) as pieces:
+                async for _ in pieces:
+                    pass
+
+    def _stop_renewing(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+            self._renewing = None
 
     def _prepare(self, loaded: Loaded) -> None:
         model = loaded.model

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.engines.llama.answering import Question, answer, n_prompt_room
+from tabby_lsp.engines.llama.context import Aborted
 from tabby_lsp.engines.llama.drawing import Sampler
 from tabby_lsp.engines.llama.healing import Healing
 from tabby_lsp.engines.llama.layout import tail
@@ -37,11 +38,9 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
     Raises EngineError where the request's sampling cannot be used.
     """
     asked_s = time.perf_counter()
-    # As much as for a usual answer, so that a prompt that is only read ahead is that of the answer.
-    n_room = n_prompt_room(loaded.context, max(request.max_tokens, _USUAL_ANSWER_TOKENS))
     sampling, model = request.sampling, loaded.model
     is_plain = takes_the_likeliest(sampling) and not sampling.n_logprobs
-    prompt = desk.prompt(request, n_room, loaded.recall.cost, heals=is_plain)
+    prompt = desk.prompt(request, _n_room(loaded, request), loaded.recall.cost, heals=is_plain)
     end_tokens = tuple({*model.eog_tokens, *fim.end_tokens})
     question = Question(
         prompt=prompt.tokens,
@@ -52,6 +51,7 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
         n_logprobs=sampling.n_logprobs,
         asked_s=asked_s,
         is_ahead=request.is_ahead,
+        reads_said=True,
     )
     if is_plain:
 
@@ -62,6 +62,35 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
 
         question = replace(question, runners_up=others, n_candidates=request.n_candidates)
     return answer(loaded, question, loaded.context.evaluate)
+
+
+def renew(loaded: Loaded, desk: Desk, request: GenerationRequest) -> Iterator[Piece]:
+    """Hold the place of an answered request fast anew, where that is due; says nothing.
+
+    What is at work stays as it is until all is read.
+    """
+    context = loaded.context
+    fresh = desk.renewed(request, _n_room(loaded, request))
+    if fresh is None or not context.can_fork:
+        return
+    anchor, prompt = fresh
+    if loaded.recall.cost(prompt) > context.n_cells - context.n_used_cells:
+        return
+    loaded.recall.begin(prompt, is_ahead=True)
+    n_reused = len(context.tokens)
+    try:
+        context.evaluate(prompt[n_reused:])
+    except Aborted:
+        return
+    finally:
+        loaded.n_evaluated_total += len(context.tokens) - n_reused
+    desk.hold(request.document, anchor)
+    yield from ()
+
+
+def _n_room(loaded: Loaded, request: GenerationRequest) -> int:
+    """As much as for a usual answer, so that what is only read ahead is the prompt of an answer."""
+    return n_prompt_room(loaded.context, max(request.max_tokens, _USUAL_ANSWER_TOKENS))
 
 
 def _choosing(

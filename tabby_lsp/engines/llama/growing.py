@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # A word before a line end: the one place where every vocabulary's pattern splits.
 _CUT = re.compile(r"\w(?=\n)")
 # What a person is at work on; before it the text seldom changes.
-_ALIVE_CHARS = 400
+_ALIVE_CHARS = 120
 # The prefix in the few ways in which it is cut, of two documents.
 _MAX_TEXTS = 8
 _KEY_CHARS = 256

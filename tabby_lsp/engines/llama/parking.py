@@ -19,6 +19,7 @@ class Parked:
 
     tokens: list[int]
     state: bytearray
+    n_prompt: int  # how many of the tokens were read and not said
 
 
 class Parking:

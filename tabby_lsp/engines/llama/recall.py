@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 # To read so many tokens is as cheap as to save or to restore them.
 _FEW_TOKENS = 32
-# A fork that goes on where the prompt ends, or nearly so, may be what is typed next.
-_N_NEAR_END = 8
+# What was made ahead, and the other candidates, are there for the next key.
+_MOST_PASSES = 1
+# To read more than that is slower than to move a sequence to the first cells.
+_MOST_READ_AGAIN = 8
 
 
 class Recall:
@@ -34,10 +36,11 @@ class Recall:
         parked = self._parking.best(prompt)
         return len(prompt) - max(self._held(prompt).n_tokens, parked[1] if parked else 0)
 
-    def begin(self, prompt: list[int], *, is_ahead: bool = False) -> None:
+    def begin(self, prompt: list[int], *, is_ahead: bool = False, reads_said: bool = False) -> None:
         """Have the live sequence be the beginning of a prompt, as much of it as is known.
 
-        It is all of it only where it is noted what the model says after it.
+        It is all of it only where it is noted what the model says after it. `reads_said`: what the
+        model has said itself, token by token, is left out, so that it is read as a cold prompt is.
         """
         context = self._context
         reuse, parked = self._held(prompt), self._parking.best(prompt)
@@ -48,10 +51,11 @@ class Recall:
             self._take(reuse, is_ahead=is_ahead)
         if not is_ahead:
             self._drop_what_is_passed_over(prompt)
-        held = context.held[context.live]
-        n_tokens = n_common(held.tokens, prompt)
-        if context.n_least > 1:
-            n_tokens = min(n_tokens, context.n_in_order())
+        n_tokens = n_common(context.tokens, prompt)
+        if reads_said and context.n_least > 1:
+            n_tokens = min(n_tokens, context.held[context.live].n_prompt)
+        if context.n_least > 1 and context.n_in_order() < n_tokens:
+            n_tokens = self._put_in_order(n_tokens, may_move=not is_ahead)
         if n_tokens < len(prompt) or context.noted(n_tokens) is None:
             n_tokens = max(0, min(n_tokens, len(prompt) - context.n_least))
         if is_ahead and n_tokens < len(context.tokens):
@@ -74,13 +78,28 @@ class Recall:
                 return
         context.switch(reuse.number)
 
+    def _put_in_order(self, n_tokens: int, *, may_move: bool) -> int:
+        """Have what is read next come behind what is kept; how many tokens that still are."""
+        context = self._context
+        n_in_order = context.n_in_order()
+        if may_move and n_tokens - n_in_order > _MOST_READ_AGAIN:
+            context.keep(n_tokens)
+            tokens, state = list(context.tokens), context.saved()
+            context.clear()
+            if not state or not context.restore(tokens, state):
+                return 0
+            context.held[context.live].n_prompt = n_tokens
+            return n_tokens
+        return n_in_order
+
     def _restore(self, parked: Parked) -> None:
         context = self._context
         self._park()
         # What is at work stands in the lowest cells, since attention runs over all below it.
         context.clear()
         self._parking.touch(parked)
-        context.restore(parked.tokens, parked.state)
+        if context.restore(parked.tokens, parked.state):
+            context.held[context.live].n_prompt = parked.n_prompt
 
     def _park(self) -> None:
         """Keep what the live sequence holds, where it would take long to read it again."""
@@ -89,12 +108,14 @@ class Recall:
         if len(tokens) <= _FEW_TOKENS or parking.has(tokens):
             return
         if parking.takes(context.n_saved_bytes()) and (state := context.saved()):
-            parking.put(Parked(tokens, state))
+            parking.put(Parked(tokens, state, context.held[context.live].n_prompt))
 
     def _drop_what_is_passed_over(self, prompt: list[int]) -> None:
         """Also because forks stand in the way: what is read next comes behind their cells."""
         context = self._context
         for number, held in list(context.held.items()):
-            may_come_next = n_common(held.tokens, prompt) >= len(prompt) - _N_NEAR_END
+            held.n_passes += 1
+            may_come_next = n_common(held.tokens, prompt) == len(prompt)
+            may_come_next = may_come_next and held.n_passes <= _MOST_PASSES
             if number != context.live and not may_come_next:
                 context.drop(number)
