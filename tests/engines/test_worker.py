@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tabby_lsp.domain import EngineError
-from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Worker
+from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Turn, Worker
 
 
 class Flag:
@@ -143,8 +143,8 @@ def test_a_job_that_goes_first_goes_before_all_that_wait_and_do_not() -> None:
         flag = Flag()
         order: list[str] = []
 
-        def noting(name: str, *, goes_first: bool = False) -> Job[str]:
-            return Job(lambda _: order.append(name), goes_first=goes_first)
+        def noting(name: str, turn: Turn = "next") -> Job[str]:
+            return Job(lambda _: order.append(name), turn)
 
         running: Job[str] = Job(flag.work_until_interrupted)
         flag.worker.submit(running)
@@ -152,9 +152,9 @@ def test_a_job_that_goes_first_goes_before_all_that_wait_and_do_not() -> None:
         last = noting("text 2")
         for job in (
             noting("text 1"),
-            noting("typed 1", goes_first=True),
+            noting("typed 1", "first"),
             last,
-            noting("typed 2", goes_first=True),
+            noting("typed 2", "first"),
         ):
             flag.worker.submit(job)
         flag.worker.cancel(running)
@@ -168,28 +168,28 @@ def test_a_job_that_gives_way_goes_last_and_ends_when_another_comes() -> None:
     async def run() -> list[str]:
         flag = Flag()
         order: list[str] = []
-        ahead: Job[str] = Job(flag.work_until_interrupted, gives_way=True)
+        ahead: Job[str] = Job(flag.work_until_interrupted, "ahead")
         flag.worker.submit(ahead)
         assert await ahead.next() == "started"
-        flag.worker.submit(Job(lambda _: order.append("ahead"), gives_way=True))
+        flag.worker.submit(Job(lambda _: order.append("ahead"), "ahead"))
         asked: Job[str] = Job(lambda _: order.append("asked"))
         flag.worker.submit(asked)
         await drain(ahead)
-        last: Job[str] = Job(lambda _: order.append("last"), gives_way=True)
+        last: Job[str] = Job(lambda _: order.append("last"), "ahead")
         flag.worker.submit(last)
         await drain(last)
-        return [*order, str(ahead.has_given_way)]
+        return order
 
-    assert asyncio.run(run()) == ["asked", "ahead", "last", "True"]
+    assert asyncio.run(run()) == ["asked", "ahead", "last"]
 
 
 def test_a_job_that_gives_way_is_left_alone_by_its_own_kind() -> None:
     async def run() -> bool:
         flag = Flag()
-        ahead: Job[str] = Job(flag.work_until_interrupted, gives_way=True)
+        ahead: Job[str] = Job(flag.work_until_interrupted, "ahead")
         flag.worker.submit(ahead)
         await ahead.next()
-        flag.worker.submit(Job(lambda _: None, gives_way=True))
+        flag.worker.submit(Job(lambda _: None, "ahead"))
         is_interrupted = flag.event.is_set()
         flag.worker.cancel(ahead)
         return is_interrupted
@@ -205,7 +205,7 @@ def test_a_job_that_stands_aside_lets_pass_what_goes_first_and_goes_on() -> None
         order: list[str] = []
 
         def typed(name: str) -> Job[str]:
-            return Job(lambda _: order.append(name), goes_first=True)
+            return Job(lambda _: order.append(name), "first")
 
         def text(job: Job[str]) -> None:
             order.append("begun")
@@ -215,7 +215,7 @@ def test_a_job_that_stands_aside_lets_pass_what_goes_first_and_goes_on() -> None
                 flag.worker.let_pass(job)
             order.append("ended")
 
-        running: Job[str] = Job(text, stands_aside=True)
+        running: Job[str] = Job(text, "aside")
         flag.worker.submit(running)
         assert await running.next() == "begun"
         waiting: Job[str] = Job(lambda _: order.append("other text"))
@@ -249,10 +249,10 @@ def test_a_job_that_is_cancelled_while_it_stands_aside_is_interrupted_when_it_go
             may_end.wait(timeout=60)
             seen.append(flag.event.is_set())
 
-        running: Job[str] = Job(text, stands_aside=True)
+        running: Job[str] = Job(text, "aside")
         flag.worker.submit(running)
         await running.next()
-        first: Job[str] = Job(typed, goes_first=True)
+        first: Job[str] = Job(typed, "first")
         flag.worker.submit(first)
         assert await first.next() == "typed"
         flag.worker.cancel(running)
@@ -275,10 +275,10 @@ def test_stop_ends_what_stands_aside_too() -> None:
             flag.event.wait(timeout=60)
             flag.worker.let_pass(job)
 
-        running: Job[str] = Job(text, stands_aside=True)
+        running: Job[str] = Job(text, "aside")
         flag.worker.submit(running)
         await running.next()
-        first: Job[str] = Job(flag.work_until_interrupted, goes_first=True)
+        first: Job[str] = Job(flag.work_until_interrupted, "first")
         flag.worker.submit(first)
         assert await first.next() == "started"
         assert await asyncio.to_thread(flag.worker.stop, 60.0)

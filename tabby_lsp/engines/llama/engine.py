@@ -58,14 +58,14 @@ class LlamaEngine:
 
         await self.load()
         if request.is_ahead:
-            async with aclosing(self._resident.stream(work, gives_way=True)) as pieces:
+            async with aclosing(self._resident.stream(work, "ahead")) as pieces:
                 async for piece in pieces:
                     yield piece
             return
         self._stop_renewing()
         try:
             with self._precedence.first():
-                async with aclosing(self._resident.stream(work, goes_first=True)) as pieces:
+                async with aclosing(self._resident.stream(work, "first")) as pieces:
                     async for piece in pieces:
                         yield piece
         finally:
@@ -78,7 +78,7 @@ class LlamaEngine:
             return continue_text(loaded, request, read)
 
         await self.load()
-        async with aclosing(self._resident.stream(work, stands_aside=True)) as pieces:
+        async with aclosing(self._resident.stream(work, "aside")) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -103,7 +103,7 @@ class LlamaEngine:
 
         await asyncio.sleep(_PAUSE_S)
         with suppress(EngineError):
-            async with aclosing(self._resident.stream(work, gives_way=True)) as pieces:
+            async with aclosing(self._resident.stream(work, "ahead")) as pieces:
                 async for _ in pieces:
                     pass
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
+    from tabby_lsp.engines.llama.worker import Turn
     from tabby_lsp.models.gguf import Header
 
 Result = TypeVar("Result")
@@ -100,16 +101,11 @@ class Resident:
     async def stream(
         self,
         work: Callable[[Loaded, Job[Piece]], Iterator[Piece]],
-        *,
-        goes_first: bool = False,
-        gives_way: bool = False,
-        stands_aside: bool = False,
+        turn: Turn = "next",
     ) -> AsyncGenerator[Piece, None]:
-        """What `work` yields on the model's thread; closing the generator stops the work.
+        """What `work` yields on the model's thread in its turn; closing the generator stops it.
 
-        `goes_first`: before all that wait and do not; `gives_way`: after all, and no longer than
-        until another comes. `stands_aside`: is interrupted for those that go first, and then has
-        to `let_pass`.
+        What stands aside has to `let_pass`.
         """
         submitted_s = time.perf_counter()
 
@@ -121,9 +117,7 @@ class Resident:
                 timings = replace(piece.timings, queue_ms=queue_ms, total_ms=total_ms)
                 job.emit(replace(piece, timings=timings))
 
-        job: Job[Piece] = Job(
-            run, goes_first=goes_first, gives_way=gives_way, stands_aside=stands_aside
-        )
+        job: Job[Piece] = Job(run, turn)
         self._worker.submit(job)
         try:
             while (piece := await job.next()) is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from tabby_lsp.domain import EngineError
 
@@ -18,31 +18,27 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+# When a job is done: "first" before all that wait, since somebody types; "next" in the order in
+# which they came; "aside" likewise, but it is interrupted for those that go first and has to let
+# them pass by `Worker.let_pass`; "ahead" after all others, and it ends where one of them comes.
+Turn = Literal["first", "next", "aside", "ahead"]
+_RANKS: dict[Turn, int] = {"first": 0, "next": 1, "aside": 1, "ahead": 2}
+_INTERRUPTED_BY: dict[Turn, tuple[Turn, ...]] = {
+    "first": (),
+    "next": (),
+    "aside": ("first",),
+    "ahead": ("first", "next", "aside"),
+}
+
 GIVEN_BACK = "The model was given back before it had answered: ask again."
 
 
 class Job(Generic[Item]):
     """Work for the thread, and the way of its results back to the event loop that asked."""
 
-    def __init__(
-        self,
-        work: Callable[[Job[Item]], None],
-        *,
-        goes_first: bool = False,
-        gives_way: bool = False,
-        stands_aside: bool = False,
-    ) -> None:
-        """`goes_first`: before all that wait and do not; `gives_way`: after all that do not.
-
-        One that gives way is interrupted where another comes, and has then `given_way`. One that
-        `stands_aside` is interrupted where one that goes first comes, and then has to let it pass
-        by `Worker.let_pass`.
-        """
+    def __init__(self, work: Callable[[Job[Item]], None], turn: Turn = "next") -> None:
         self._work = work
-        self.goes_first = goes_first
-        self.gives_way = gives_way
-        self.has_given_way = False
-        self.stands_aside = stands_aside
+        self.turn = turn
         self._loop = asyncio.get_running_loop()
         self._results: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
         self.is_cancelled = False
@@ -98,14 +94,10 @@ class Worker:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="llama", daemon=True)
                 self._thread.start()
-            rank = _rank(job)
-            place = sum(_rank(other) <= rank for other in self._jobs)
+            rank = _RANKS[job.turn]
+            place = sum(_RANKS[other.turn] <= rank for other in self._jobs)
             self._jobs.insert(place, job)  # type: ignore[arg-type]
-            running = self._running
-            if running is not None and running.gives_way and not job.gives_way:
-                running.has_given_way = True
-                self._interrupt()
-            if running is not None and running.stands_aside and job.goes_first:
+            if self._running is not None and job.turn in _INTERRUPTED_BY[self._running.turn]:
                 self._interrupt()
             self._changed.notify()
 
@@ -150,7 +142,7 @@ class Worker:
     def _take_first(self) -> Job[object] | None:
         """One that goes first; None, with the one that stood aside running again, where none is."""
         with self._changed:
-            while self._jobs and self._jobs[0].goes_first:
+            while self._jobs and self._jobs[0].turn == "first":
                 first = self._jobs.popleft()
                 if not first.is_cancelled:
                     self._running = first
@@ -175,8 +167,3 @@ class Worker:
                 if self._is_stopped:
                     return None
                 self._changed.wait()
-
-
-def _rank(job: Job[Item]) -> int:
-    """The order in which those that wait have their turn."""
-    return 0 if job.goes_first else 2 if job.gives_way else 1
