@@ -13,7 +13,7 @@ from tabby_lsp.models.catalog import entry_of, names_like
 from tabby_lsp.models.cursor import ModelFileError
 
 STARTER = "starter"
-STARTER_SHA256 = "160a42af86b0cfdfa8f9e6d721e1a18579b62d2ed493a8af6af664d5513de9de"
+STARTER_SHA256 = "56963dda7dda82952191ff7531d74fbb12bd55d9072109b948467bde28a8ff5c"
 _STARTER_PATH = Path(__file__).parent / "starter" / "starter-python-6.5m-q8_0.gguf"
 
 
