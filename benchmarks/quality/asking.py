@@ -23,6 +23,7 @@ Context = Literal["off", "siblings", "all"]
 
 _MIN_ACCEPTED_CHARS = 3  # a person does not look at less
 _MAX_OPEN = 4
+_PATIENCE_S = 30.0
 _MAX_OPEN_CHARS = 40_000
 
 
@@ -77,6 +78,7 @@ class Asker:
     async def answer(self, place: Place) -> Answer:
         """At the cursor, as an editor asks on its own; and what the model says without filters."""
         ask = self._ask(place, place.before, automatic=True)
+        await self._read_neighbours(ask)
         started_s = time.perf_counter()
         reply = await self._app.complete(ask)
         ms = (time.perf_counter() - started_s) * 1000
@@ -122,6 +124,12 @@ class Asker:
         return Typed(
             place.name, f"{place.repository.name}/{place.path}", n_typed, n_keys, n_accepted
         )
+
+    async def _read_neighbours(self, ask: Ask) -> None:
+        """As with a file that has been open for a while: a first request waits 150 ms at most."""
+        if self._context != "off" and ask.path and ask.root:
+            around = self._app._neighbours.around
+            await around(ask.path, ask.root, ask.language, ask.others, _PATIENCE_S)
 
     async def _said(self, segments: Segments) -> str:
         """The first line of the answer; "" where the engine cannot answer, as `reason` tells."""
