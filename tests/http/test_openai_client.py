@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.http.served import Served
 
-LOOP = "def total(items):\n    result = 0\n    for item in items:\n        result"
+LOOP = "def total(items):\n    result = 0\n    for item in items:\n"
 GREETING: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "def"}]
 # With these the nonsense model writes until its context is full.
 ENDLESS: dict[str, Any] = {"messages": GREETING, "temperature": 0, "max_tokens": 4000}
@@ -140,10 +140,8 @@ def test_it_chats(client: openai.OpenAI) -> None:
 
 
 def test_its_own_way_of_following_a_stream_works(client: openai.OpenAI) -> None:
-    # What the starter says to this has a line end soon; the library takes no answer cut by length.
-    assignment: ChatCompletionUserMessageParam = {"role": "user", "content": "x = 1"}
     with client.chat.completions.stream(
-        model="", messages=[assignment], max_tokens=50, temperature=0, stop="\n"
+        model="", messages=GREETING, max_tokens=50, temperature=0, stop="\n"
     ) as stream:
         kinds = {event.type for event in stream}
         final = stream.get_final_completion()
