@@ -102,7 +102,7 @@ def test_a_conversation_has_the_tokens_of_its_template(served: Served) -> None:
 def test_who_sends_too_much_is_told_so(served: Served) -> None:
     """And does not find the connection closed while it sends: this client reads afterwards."""
     address = served.url.removeprefix("http://")
-    for n_bytes in (1_100_000, 4_000_000, 9_000_000):
+    for n_bytes in (1_100_000, 4_000_000, 9_000_000, 24_000_000):
         client = http.client.HTTPConnection(address, timeout=PATIENCE_S)
         body = json.dumps({"prefix": "a" * n_bytes, "suffix": "", "language": "python"})
         client.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})

@@ -29,8 +29,8 @@ MAX_DEPTH = 64
 BODY_TIMEOUT_S = 10.0
 # Of a body that is refused so much is read all the same: whoever still sends when the connection is
 # closed never sees why.
-_MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
-_DRAIN_TIMEOUT_S = 2.0
+_MAX_DRAINED_BYTES = 64 * MAX_BODY_BYTES
+_DRAIN_TIMEOUT_S = 10.0
 MAX_REQUESTS = 256
 MAX_HEADER_BYTES = 16_384
 
