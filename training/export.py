@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-_DESCRIPTION = "Python line completion, trained from scratch for tabby-lsp; see its card"
-
-
 def write_gguf(model: Decoder, tokenizer: Tokenizer, path: Path, name: str) -> None:
     """Matrices as Q8_0, norms as they are."""
     shape = model.shape
