@@ -88,7 +88,7 @@ def bench(
     context = Context(model, n_ctx_for(header, n_ctx), LocalSettings().n_ubatch, 1)
     tokenize = GrowingTokenizer(model.tokenize)
     loaded = Loaded(model, context, Recall(context, Parking(parked_mib << 20)), tokenize)
-    vocabulary = Vocabulary([*map(model.piece, range(model.n_vocab))]) if heals else None
+    vocabulary = Vocabulary(model.pieces) if heals else None
     return Bench(loaded, fim, NotingDesk(fim, tokenize, vocabulary))
 
 

@@ -109,12 +109,16 @@ class Model:
         return self._piece_buffer.raw[:n_bytes]
 
     @cached_property
+    def pieces(self) -> list[bytes]:
+        """The bytes of every token. Takes a moment the first time."""
+        return [*map(self.piece, range(self.n_vocab))]
+
+    @cached_property
     def first_bytes(self) -> NDArray[np.int16]:
-        """Of every token; 256 for those that have none. Takes a moment the first time."""
+        """Of every token; 256 for those that have none."""
         import numpy as np
 
-        pieces = map(self.piece, range(self.n_vocab))
-        return np.array([piece[0] if piece else 256 for piece in pieces], dtype=np.int16)
+        return np.array([piece[0] if piece else 256 for piece in self.pieces], dtype=np.int16)
 
     def close(self) -> None:
         self._api.llama_model_free(self.handle)

@@ -113,7 +113,6 @@ class LlamaEngine:
             self._renewing = None
 
     def _prepare(self, loaded: Loaded) -> None:
-        model = loaded.model
-        vocabulary = Vocabulary([*map(model.piece, range(model.n_vocab))])
+        vocabulary = Vocabulary(loaded.model.pieces)
         heals = vocabulary.has_all_bytes
         self._desk = Desk(self._fim, loaded.tokenize, vocabulary if heals else None)
