@@ -5,7 +5,7 @@ Invariant: imports nothing but the standard library, and nothing of this package
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ class Snippet:
 
     path: str  # relative to the workspace folder, with forward slashes
     text: str  # whole lines
+    # 0 is the likeliest to help: an engine without room for all keeps the lowest. Not part of what
+    # a snippet is, for an engine that has read it need not read it again when this changes.
+    rank: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,8 @@ def _samples(arguments: argparse.Namespace) -> object:
 
     pieces = tokenizer.read_gguf(arguments.start)
     recipe.write_held_out(arguments.folder, pieces)
-    sampler = samples.Sampler(corpus.read(arguments.folder / "train.jsonl.xz"), pieces)
+    files = corpus.read(arguments.folder / "train.jsonl.xz")
+    sampler = samples.Sampler(files, pieces, tokenizer.bytes_of(pieces))
     samples.write_shards(sampler, arguments.folder / "shards", range(*arguments.shards), seed=0)
     return arguments.folder / "shards"
 

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 PACKAGES = Path(__file__).with_name("packages.toml")
-# The same wheels whatever machine asks.
-_PLATFORM = (
-    "--python-version", "3.11",
-    "--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_27_x86_64",
-    "--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64",
-    "--platform", "manylinux_2_5_x86_64", "--platform", "manylinux1_x86_64",
-)  # fmt: skip
+# The same wheels whatever machine asks; of those that one of these fits, pip takes the one whose
+# hash it was told.
+_PLATFORMS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in range(39, 4, -1)),
+    "manylinux2014_x86_64",
+    "manylinux1_x86_64",
+)
 
 METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 _MIN_BYTES, _MAX_BYTES = 200, 120_000
@@ -89,9 +89,10 @@ def fetch(wanted: Iterable[Package], folder: Path) -> None:
         return
     lines = [f"{each.name}=={each.version} --hash=sha256:{each.sha256}\n" for each in missing]
     (folder / "requirements.txt").write_text("".join(lines), "utf-8")
+    platforms = [word for each in _PLATFORMS for word in ("--platform", each)]
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes",
-         "--only-binary", ":all:", *_PLATFORM, "--dest", str(folder),
+         "--only-binary", ":all:", "--python-version", "3.11", *platforms, "--dest", str(folder),
          "--requirement", str(folder / "requirements.txt")],
         check=True,
     )  # fmt: skip

@@ -56,7 +56,7 @@ def make(folder: Path, minutes: float, start: Path | None) -> Path:
     _say(f"samples: {len(files)} files, a vocabulary of {shape.n_vocab} pieces")
     shards = folder / "shards"
     write_held_out(folder, pieces)
-    sampler = samples.Sampler(files, pieces)
+    sampler = samples.Sampler(files, pieces, tokenizer.bytes_of(pieces))
     n_tokens = int(pace() / n_parameters(shape) * 60 * minutes)
     stops_s = time.monotonic() + _SAMPLES_SHARE * 60 * minutes
     for number in range(1 + n_tokens // _TOKENS_PER_SAMPLE // samples.SHARD_SAMPLES):
@@ -114,7 +114,8 @@ def vocabulary(files: list[corpus.File], n_pieces: int) -> Tokenizer:
 def write_held_out(folder: Path, pieces: Tokenizer) -> None:
     """The samples that training is measured on."""
     (folder / "shards").mkdir(exist_ok=True)
-    sampler = samples.Sampler(corpus.read(folder / "held-out.jsonl.xz"), pieces)
+    held_out = corpus.read(folder / "held-out.jsonl.xz")
+    sampler = samples.Sampler(held_out, pieces, tokenizer.bytes_of(pieces))
     samples.write(samples.take(sampler, _N_HELD_OUT, 0), samples.held_out(folder / "shards"))
 
 

@@ -1,10 +1,8 @@
 """Samples: prompts as the product makes them, each with the text that belongs at the cursor.
 
-Snippets are chosen and prompts are laid out by the product's own code, so that the model is taught
-what it will be asked. Two things are added, for most of what people ask is the rest of a word that
-they have begun, and a file that is read once has one such place only: lines of the prefix are cut
-at a keystroke and tokenized in two parts, as a prompt that ends there would be; and nothing teaches
-the model to write a word's beginning as a piece of its own.
+Snippets are chosen, prompts are laid out and the last tokens are taken back by the product's own
+code, so that the model is taught what it will be asked. Places where a name is wanted that only
+another file has are looked for, since chance seldom finds one.
 
 Invariant: a sample follows from the corpus, the seed and its number alone.
 """
@@ -22,9 +20,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tabby_lsp.completion.cursor import Cursor
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.domain import Segments, Snippet
-from tabby_lsp.engines.llama.layout import render
+from tabby_lsp.engines.llama.anchor import drop_anchor
+from tabby_lsp.engines.llama.healing import Vocabulary, n_taken_back
+from tabby_lsp.engines.llama.layout import MOST_CHARS_PER_TOKEN
 from tabby_lsp.index.chunks import chunks
 from tabby_lsp.models.families import Fim
 from training.pieces import END, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, N_SPECIAL
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from training.positions import Hole
 
 # What a token is there for; the trainer weighs them.
-NOTHING, CONTEXT, PREFIX, CONTINUED, MIDDLE = range(5)
+NOTHING, CONTEXT, PREFIX, MIDDLE = range(4)
 
 FIM = Fim(
     family="starter",
@@ -57,13 +58,16 @@ FIM = Fim(
 MAX_PROMPT = 976
 _MAX_MIDDLE = 46
 _MIN_PROMPT = 320
-_CHARS_PER_TOKEN = 4
 _PREFIX_CHARS, _SUFFIX_CHARS = 6_000, 2_000
 _MAX_SNIPPETS, _SNIPPET_CHARS = 4, 3_000
 _LINES_BEFORE, _LINES_AFTER = 10, 8
 
 _MAX_SIBLINGS, _MAX_SIBLING_CHARS = 12, 40_000
 _HOLES_PER_FILE = 3
+# So many samples are to need a name of another file, and so many places are tried for one.
+_CROSS_FILE_SHARE, _CROSS_FILE_TRIALS = 0.4, 5
+_TEXT_SHARE = 0.05
+_NAME = re.compile(r"[A-Za-z_]\w{3,}")
 SHARD_SAMPLES = 1_500
 _SEEDS_PER_SHARD = 100_000
 _IS_TEST = re.compile(r"(?:^|/)tests?/|(?:^|/)(?:test_|conftest)[^/]*$|_test\.py$")
@@ -80,33 +84,64 @@ class Sample:
 class Sampler:
     """Draws samples from a corpus."""
 
-    def __init__(self, files: Sequence[File], tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, files: Sequence[File], tokenizer: Tokenizer, pieces: Sequence[bytes]
+    ) -> None:
+        """`pieces` are the bytes of the tokenizer's pieces."""
         self._tokenizer = tokenizer
+        self._vocabulary = Vocabulary(pieces)
         self._packages: dict[str, list[File]] = defaultdict(list)
         self._folders: dict[tuple[str, str], list[File]] = defaultdict(list)
         for file in files:
             self._packages[file.package].append(file)
             self._folders[file.package, posixpath.dirname(file.path)].append(file)
-        self._names = sorted(self._packages)
+        self._package_names = sorted(self._packages)
         # Every package is heard, and a large one not as much more as it is larger.
-        sizes = (sum(len(file.text) for file in self._packages[name]) for name in self._names)
+        sizes = (
+            sum(len(file.text) for file in self._packages[name]) for name in self._package_names
+        )
         self._shares = list(accumulate(size**0.5 for size in sizes))
         self._file_shares = {
             name: list(accumulate(_share(file) for file in self._packages[name]))
-            for name in self._names
+            for name in self._package_names
         }
 
     def draw(self, seed: int) -> Iterator[Sample]:
         """Some samples, all of one file."""
         random = Random(seed)
-        name = random.choices(self._names, cum_weights=self._shares)[0]
+        name = random.choices(self._package_names, cum_weights=self._shares)[0]
         file = random.choices(self._packages[name], cum_weights=self._file_shares[name])[0]
         starts = [0, *(m.end() for m in re.finditer(r"\n(?=.)", file.text, re.DOTALL))]
+        if random.random() < _TEXT_SHARE:
+            yield self._text(file.text[random.choice(starts) :])
+            return
         others = self._siblings(file) if random.random() < 0.7 else []
         for _ in range(_HOLES_PER_FILE):
-            place = hole(file.text, starts, random)
-            if place is not None:
-                yield self._sample(file, place, others, random)
+            is_sought = bool(others) and random.random() < _CROSS_FILE_SHARE
+            found = None
+            for _ in range(_CROSS_FILE_TRIALS if is_sought else 1):
+                place = hole(file.text, starts, random)
+                if place is not None:
+                    found = self._sample(file, place, others, random)
+                    if self._is_cross_file(found):
+                        break
+            if found is not None:
+                yield found
+
+    def _text(self, text: str) -> Sample:
+        """A text that is gone on with as it is."""
+        tokens = self._tokens(text[: MAX_PROMPT * MOST_CHARS_PER_TOKEN])[:MAX_PROMPT]
+        return Sample(tokens, [PREFIX] * len(tokens))
+
+    def _is_cross_file(self, sample: Sample) -> bool:
+        """Whether the answer has a name that stands in a snippet and nowhere else."""
+        own = sample.tokens.index(FIM_PREFIX)
+        answer = sample.roles.index(MIDDLE)
+        missing = self._names(sample.tokens[own:]) - self._names(sample.tokens[own:answer])
+        return bool(missing & self._names(sample.tokens[:own]))
+
+    def _names(self, tokens: list[int]) -> set[str]:
+        return set(_NAME.findall(self._spelled(tokens).decode("utf-8", "replace")))
 
     def _siblings(self, file: File) -> list[SourceText]:
         """Files of its folder, else of the package, cut as the product cuts them."""
@@ -125,73 +160,46 @@ class Sampler:
             suffix = ""  # the end of a file that grows
         elif random.random() < 0.12:
             suffix = "\n" + _after_block(text, hole)[:_SUFFIX_CHARS]  # a function that grows
+        rest_closes = Cursor(prefix=prefix, suffix=suffix, language="python").rest_closes
         segments = Segments(
-            prefix="",
+            prefix=prefix,
             suffix=suffix,
             path=file.path if random.random() < 0.9 else "",
             snippets=_snippets(prefix, suffix, others) if others else (),
+            rest_closes=rest_closes,
         )
         longest = MAX_PROMPT if random.random() < 0.5 else random.randint(_MIN_PROMPT, MAX_PROMPT)
-        header = render(segments, FIM, self._tokens, longest)
-        before, roles = self._prefix(prefix, longest - len(header), random)
-        middle = [*self._tokens(text[hole.start : hole.end]), END][:_MAX_MIDDLE]
+        anchor, prompt = drop_anchor(segments, FIM, self._tokens, longest)
+        header = [*anchor.before]
+        before = prompt[len(header) :]
+        before, typed = self._parted(before)
+        # What is left out of the prompt is said by the answer.
+        closers = suffix.partition("\n")[0] if rest_closes else ""
+        answer = typed + text[hole.start : hole.end] + closers
+        middle = [*self._tokens(answer), END][:_MAX_MIDDLE]
         return Sample(
             [*header, *before, *middle],
             [
                 *(NOTHING if t < N_SPECIAL else CONTEXT for t in header),
-                *roles,
+                *[PREFIX] * len(before),
                 *[MIDDLE] * len(middle),
             ],
         )
 
-    def _prefix(self, prefix: str, n_room: int, random: Random) -> tuple[list[int], list[int]]:
-        """The end of the prefix, from a line's beginning, with some lines cut as if typed."""
-        parts = [
-            (self._tokens(text), is_continued)
-            for text, is_continued in _stretches(prefix[-_CHARS_PER_TOKEN * n_room :], random)
-        ]
-        while len(parts) > 1 and sum(len(ids) for ids, _ in parts) > n_room:
-            del parts[0]
-        tokens: list[int] = []
-        roles: list[int] = []
-        for index, (ids, is_continued) in enumerate(parts):
-            marks = [PREFIX] * len(ids)
-            if is_continued:
-                marks[:2] = [CONTINUED] * len(marks[:2])
-            if ids and (index + 1 == len(parts) or parts[index + 1][1]):
-                marks[-1] = NOTHING  # a beginning, cut off by a keystroke
-            tokens += ids
-            roles += marks
-        return tokens[-n_room:], roles[-n_room:]
+    def _parted(self, tokens: list[int]) -> tuple[list[int], str]:
+        """What stays of a prompt's end, and the text of what is taken back."""
+        n_kept = len(tokens) - n_taken_back(tokens, self._vocabulary)
+        try:
+            return tokens[:n_kept], self._spelled(tokens[n_kept:]).decode()
+        except UnicodeDecodeError:
+            return tokens, ""  # half of a character
+
+    def _spelled(self, tokens: list[int]) -> bytes:
+        return b"".join(self._vocabulary.pieces[token] for token in tokens)
 
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
-
-
-def _stretches(prefix: str, random: Random) -> list[tuple[str, bool]]:
-    """The text again, in parts to be tokenized apart, and whether each goes on within a line.
-
-    A part that is not continued begins a line, where tokens part anyway.
-    """
-    parts: list[tuple[str, bool]] = []
-    lines = prefix.split("\n")
-    for index, line in enumerate(lines):
-        end = "\n" if index < len(lines) - 1 else ""
-        n_blanks = len(line) - len(line.lstrip())
-        if end and line.strip() and random.random() < 0.3:
-            cut = random.randint(n_blanks, len(line))
-            parts += [(line[:cut], False), (line[cut:] + end, True)]
-        else:
-            parts.append((line + end, False))
-    # Blanks at a line's end and the line end belong to one token with the next line's indentation.
-    joined: list[tuple[str, bool]] = []
-    for text, is_continued in parts:
-        if joined and not is_continued:
-            joined[-1] = (joined[-1][0] + text, joined[-1][1])
-        else:
-            joined.append((text, is_continued))
-    return joined
 
 
 def _share(file: File) -> float:

@@ -51,6 +51,19 @@ def pieces_of(tokenizer: Tokenizer) -> tuple[list[str], list[int]]:
     return pieces, [int(kind) for kind in kinds]
 
 
+def bytes_of(tokenizer: Tokenizer) -> list[bytes]:
+    """What each piece stands for; nothing for the special ones."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    # GPT-2 writes every byte as a character that can be seen.
+    bytes_by_character = {chr(byte): byte for byte in printable}
+    bytes_by_character |= {chr(256 + place): byte for place, byte in enumerate(others)}
+    return [
+        b"" if piece in SPECIAL else bytes(bytes_by_character[each] for each in piece)
+        for piece in pieces_of(tokenizer)[0]
+    ]
+
+
 def merges_of(tokenizer: Tokenizer) -> list[str]:
     """The pairs that are joined, in their order."""
     merges = json.loads(tokenizer.to_str())["model"]["merges"]

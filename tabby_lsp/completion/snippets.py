@@ -57,7 +57,8 @@ def best_snippets(
     `query` is the text round the cursor: ten lines before and eight after it find most (more lines
     blur it), and without the cursor's own line the answer stays the same while a line is typed.
     Of equally similar chunks the earlier candidate's wins. The order is by path and place in the
-    file, not by similarity, so that a prompt's beginning changes only where the choice does.
+    file, not by similarity, so that a prompt's beginning changes only where the choice does; the
+    rank says which are the most similar.
     """
     near = _lines(query)
     chosen: list[tuple[str, int, str]] = []
@@ -76,7 +77,8 @@ def best_snippets(
             continue
         chosen.append((source.path, index, text))
         n_chars += len(text)
-    return tuple(Snippet(path, text) for path, _, text in sorted(chosen))
+    ranked = [(path, index, text, rank) for rank, (path, index, text) in enumerate(chosen)]
+    return tuple(Snippet(path, text, rank) for path, _, text, rank in sorted(ranked))
 
 
 def _ranked(query: str, candidates: Sequence[SourceText]) -> list[tuple[SourceText, int]]:

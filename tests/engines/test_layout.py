@@ -88,12 +88,49 @@ def test_line_ends_are_those_of_the_training() -> None:
     check(FIM, "[SEP]a.py\n[PRE]a\nb[SUF]\nc[MID]", prefix="a\r\nb", suffix="\rc")
 
 
-def test_a_snippet_that_does_not_fit_is_left_out_whole() -> None:
-    snippets = (Snippet("b.py", "B" * 500), Snippet("c.py", "C\n"))
+def spell_snippets(*snippets: Snippet, n_room: int) -> str:
+    """What a prompt of `n_room` tokens, a quarter of which is for snippets, shows of them."""
     segments = Segments(prefix="p", suffix="s", path="a.py", snippets=snippets)
+    return spell(render(segments, FIM, tokenize, n_room)).partition("[SEP]a.py")[0]
 
-    assert "B" not in spell(render(segments, FIM, tokenize, 100))
-    assert "C" in spell(render(segments, FIM, tokenize, 100))
+
+def test_a_snippet_that_does_not_fit_loses_its_last_lines() -> None:
+    long = Snippet("b.py", "".join(f"line {n}\n" for n in range(100)))
+
+    assert spell_snippets(long, n_room=120) == "[SEP]b.py\nline 0\nline 1\nline 2\n"
+
+
+def test_the_most_helpful_snippets_are_kept_and_stand_in_their_order() -> None:
+    first, second = Snippet("b.py", "B" * 30 + "\n", rank=1), Snippet("c.py", "C" * 30 + "\n")
+    third = Snippet("d.py", "D" * 30 + "\n", rank=2)
+    shown = spell_snippets(first, second, third, n_room=340)
+
+    assert shown == f"[SEP]b.py\n{first.text}[SEP]c.py\n{second.text}"
+
+
+def test_a_snippet_of_which_no_line_fits_is_left_out() -> None:
+    assert spell_snippets(Snippet("b.py", "B" * 500 + "\n"), n_room=200) == ""
+    assert spell_snippets(Snippet("b.py" * 50, "B\n"), n_room=200) == ""
+
+
+@given(
+    texts=st.lists(st.text(alphabet="ab\n", max_size=60), max_size=5),
+    ranks=st.permutations(range(5)),
+    n_room=st.integers(20, 300),
+)
+def test_snippets_keep_to_their_room(texts: list[str], ranks: list[int], n_room: int) -> None:
+    snippets = [
+        Snippet(f"{n}.py", text, rank)
+        for n, (text, rank) in enumerate(zip(texts, ranks, strict=False))
+    ]
+    shown = spell_snippets(*snippets, n_room=n_room)
+    parts = [part.partition("\n") for part in shown.split("[SEP]")[1:]]
+
+    assert len(shown.replace("[SEP]", ".")) <= n_room // 4
+    assert [path for path, _, _ in parts] == sorted(path for path, _, _ in parts)
+    for path, _, text in parts:
+        whole = texts[int(path[0])].removesuffix("\n") + "\n"
+        assert text.endswith("\n") and whole.startswith(text)
 
 
 def test_text_of_many_tokens_to_a_character_fills_its_room_too() -> None:

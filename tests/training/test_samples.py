@@ -12,7 +12,7 @@ from tabby_lsp.models.gguf import read_header
 from training import samples
 from training.corpus import File
 from training.pieces import END, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
-from training.samples import CONTINUED, MIDDLE, NOTHING, PREFIX, Sample, Sampler
+from training.samples import MIDDLE, PREFIX, Sample, Sampler
 
 STARTER = next(
     (Path(samples.__file__).parents[1] / "tabby_lsp" / "models" / "starter").glob("*.gguf")
@@ -24,6 +24,12 @@ class Letters:
     """Each letter is a piece, and so are a few words: enough to see where a text was parted."""
 
     words = ("self", "books", "return")
+    pieces = (
+        *[b""] * 50,
+        *(word.encode() for word in words),
+        *[b""] * (FIRST_CHAR - 53),
+        *(bytes([code]) for code in range(128)),
+    )
 
     class Encoded:
         def __init__(self, ids: list[int]) -> None:
@@ -62,7 +68,7 @@ class Shelf{n}:
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Sample]:
-    sampler = Sampler(files(), Letters())
+    sampler = Sampler(files(), Letters(), Letters.pieces)
     return samples.take(sampler, 300, seed=0)
 
 
@@ -72,8 +78,13 @@ def test_the_layout_is_the_one_that_the_starter_declares() -> None:
         assert getattr(declared, name) == getattr(samples.FIM, name)
 
 
-def test_a_sample_is_suffix_then_prefix_then_middle(drawn: list[Sample]) -> None:
-    for sample in drawn:
+@pytest.fixture(scope="module")
+def fim(drawn: list[Sample]) -> list[Sample]:
+    return [sample for sample in drawn if FIM_MIDDLE in sample.tokens]
+
+
+def test_a_sample_is_suffix_then_prefix_then_middle(fim: list[Sample]) -> None:
+    for sample in fim:
         controls = [token for token in sample.tokens if token < 7 and token != FILE_SEP]
         assert controls in (
             [FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, END],
@@ -83,23 +94,48 @@ def test_a_sample_is_suffix_then_prefix_then_middle(drawn: list[Sample]) -> None
         assert len(sample.tokens) == len(sample.roles) <= samples.MAX_PROMPT + 46
 
 
-def test_prefix_and_middle_are_a_part_of_the_file(drawn: list[Sample]) -> None:
+def test_some_are_plain_text(drawn: list[Sample], fim: list[Sample]) -> None:
+    texts = [sample for sample in drawn if sample not in fim]
+    assert 0 < len(texts) < 0.2 * len(drawn)
+    for sample in texts:
+        assert set(sample.roles) == {PREFIX}
+        assert any(Letters().decode(sample.tokens) in file.text for file in files())
+
+
+def test_prefix_and_middle_are_a_part_of_the_file(fim: list[Sample]) -> None:
     texts = [file.text for file in files()]
-    for sample in drawn:
+    for sample in fim:
         written = Letters().decode(sample.tokens[sample.tokens.index(FIM_MIDDLE) + 1 :])
         assert any(written in text for text in texts)
 
 
-def test_nothing_teaches_to_write_the_beginning_of_a_word(drawn: list[Sample]) -> None:
-    n_cut = 0
-    for sample in drawn:
-        for before, after in zip(
-            range(len(sample.roles)), range(1, len(sample.roles)), strict=False
-        ):
-            if sample.roles[after] == CONTINUED and sample.roles[before] != CONTINUED:
-                assert sample.roles[before] in (NOTHING, PREFIX)
-                n_cut += sample.roles[before] == NOTHING
-    assert n_cut > 100
+def test_a_word_that_somebody_has_begun_is_begun_anew(fim: list[Sample]) -> None:
+    n_words = 0
+    for sample in fim:
+        answer = sample.roles.index(MIDDLE)
+        begun = Letters().decode(sample.tokens[answer - 2 : answer])
+        assert not any(word.startswith(begun) for word in Letters.words)
+        n_words += sample.tokens[answer] < FIRST_CHAR
+    assert n_words > 30
+
+
+def test_places_that_need_another_file_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`restock` stands once in each of the two files, and most lines have no such name."""
+    lines = [f"        self.books.append({n} + self.first())" for n in range(12)]
+    here = ["class Shelf:", "    def add(self, book):", *lines, "        self.restock(book)"]
+    there = ["class Store:", "    def restock(self, book):", *lines, "        return self.books"]
+    both = [File("shop", f"{n}.py", "\n".join(each)) for n, each in enumerate((here, there))]
+
+    def n_needed() -> int:
+        taken = samples.take(Sampler(both, Letters(), Letters.pieces), 400, seed=0)
+        answers = (
+            each.tokens[each.roles.index(MIDDLE) :] for each in taken if MIDDLE in each.roles
+        )
+        return sum("restock" in Letters().decode(answer) for answer in answers)
+
+    n_sought = n_needed()
+    monkeypatch.setattr(samples, "_CROSS_FILE_SHARE", 0)
+    assert n_sought > 1.3 * n_needed() > 0
 
 
 def test_most_samples_have_snippets_of_siblings(drawn: list[Sample]) -> None:
@@ -108,7 +144,7 @@ def test_most_samples_have_snippets_of_siblings(drawn: list[Sample]) -> None:
 
 
 def test_the_same_seed_gives_the_same_samples(drawn: list[Sample], tmp_path: Path) -> None:
-    again = samples.take(Sampler(files(), Letters()), 300, seed=0)
+    again = samples.take(Sampler(files(), Letters(), Letters.pieces), 300, seed=0)
     assert again == drawn
     samples.write(drawn, tmp_path / "shard.npz")
     read = [

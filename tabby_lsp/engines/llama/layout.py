@@ -29,6 +29,7 @@ _PREFIX_STEP_SHARE = 0.25
 MOST_CHARS_PER_TOKEN = 6
 _FEW_CHARS_PER_TOKEN = 2
 _LONG_LINE_CHARS = 200
+_LEAST_SNIPPET_TOKENS = 24  # with its path; what is shorter says nothing
 N_CONTROL_TOKENS = 4  # the family's three, and the beginning of the text
 
 
@@ -54,7 +55,7 @@ def render(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> lis
 
 
 def opening(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> Opening:
-    """The beginning of a prompt, with those of the snippets that fit into `n_room` tokens."""
+    """The beginning of a prompt, with as much of the snippets as fits into `n_room` tokens."""
     snippets = _snippets(segments.snippets, fim, tokenize, n_room)
     repository = _spell(fim.repository, tokenize, repository=segments.repository)
     path_before = _spell(fim.path_before, tokenize, path=segments.path)
@@ -77,16 +78,30 @@ def _ordered(prefix: list[int], suffix: list[int], fim: Fim) -> list[int]:
 def _snippets(
     snippets: tuple[Snippet, ...], fim: Fim, tokenize: Tokenize, n_room: int
 ) -> list[int]:
-    """The snippets that fit, whole, in their order."""
-    tokens: list[int] = []
-    for snippet in snippets:
-        text = unix(snippet.text).removesuffix("\n") + "\n"
-        if len(text) > n_room * MOST_CHARS_PER_TOKEN:
-            continue
+    """The most helpful snippets, in their order; the one that the room ends in loses its end."""
+    kept: dict[int, list[int]] = {}
+    n_left = n_room
+    for index, snippet in sorted(enumerate(snippets), key=lambda each: each[1].rank):
+        if n_left < _LEAST_SNIPPET_TOKENS:
+            break
+        spelled = _fitted(snippet, fim, tokenize, n_left)
+        if spelled:
+            kept[index] = spelled
+            n_left -= len(spelled)
+    return [token for _, tokens in sorted(kept.items()) for token in tokens]
+
+
+def _fitted(snippet: Snippet, fim: Fim, tokenize: Tokenize, n_room: int) -> list[int]:
+    """As many of its first lines as there is room for; nothing where that is not one."""
+    text = unix(snippet.text).removesuffix("\n") + "\n"
+    n_for_text = n_room - len(_spell(fim.snippet, tokenize, path=snippet.path, text="\n"))
+    while n_for_text > 0 and "\n" in (text := head(text, n_for_text, tokenize)):
+        text = text[: text.rfind("\n") + 1]
         spelled = _spell(fim.snippet, tokenize, path=snippet.path, text=text)
-        if len(tokens) + len(spelled) <= n_room:
-            tokens += spelled
-    return tokens
+        if len(spelled) <= n_room:
+            return spelled
+        n_for_text -= len(spelled) - n_room
+    return []
 
 
 def _spell(spelling: Spelling, tokenize: Tokenize, **values: str) -> list[int]:
