@@ -31,9 +31,10 @@ def main() -> None:
     learn.add_argument("--adam", type=float, default=3e-3)
     learn.add_argument("--level", type=float, default=0.5, help="the part before they sink")
     learn.add_argument("--step-tokens", type=int, default=16_384)
-    save = commands.add_parser("export", help="write the last checkpoint as a GGUF file")
+    save = commands.add_parser("export", help="fit the copy gate, and write a GGUF file")
     save.add_argument("--start", type=Path, metavar="GGUF", required=True, help=_VOCABULARY)
-    save.add_argument("--out", type=Path, required=True, help="the run's folder")
+    save.add_argument("--out", type=Path, help="the run's folder; without it, --start again")
+    save.add_argument("--places", type=int, default=1_000, help="at which the gate is fitted")
     save.add_argument("--name", required=True)
     save.add_argument("file", type=Path)
     arguments = parser.parse_args()
@@ -78,12 +79,15 @@ def _train(arguments: argparse.Namespace) -> object:
 
 
 def _export(arguments: argparse.Namespace) -> object:
-    from training.export import write_gguf
-    from training.tokenizer import read_gguf
+    from training import corpus, recipe, tokenizer
+    from training.export import read_gguf, write_gguf
     from training.train import load_checkpoint
 
-    model, _ = load_checkpoint(arguments.out)
-    write_gguf(model, read_gguf(arguments.start), arguments.file, arguments.name)
+    model = load_checkpoint(arguments.out)[0] if arguments.out else read_gguf(arguments.start)
+    pieces = tokenizer.read_gguf(arguments.start)
+    files = corpus.read(arguments.folder / "train.jsonl.xz")
+    gate = recipe.copy_gate(model, files, pieces, arguments.places)
+    write_gguf(model, pieces, arguments.file, arguments.name, gate)
     return arguments.file
 
 

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
+    from tabby_lsp.models.families import CopyGate
 
-def write_gguf(model: Decoder, tokenizer: Tokenizer, path: Path, name: str) -> None:
-    """Matrices as Q8_0, norms as they are."""
+
+def write_gguf(
+    model: Decoder, tokenizer: Tokenizer, path: Path, name: str, gate: CopyGate | None = None
+) -> None:
+    """Matrices as Q8_0, norms as they are; `gate` is that of `training.copying`."""
     shape = model.shape
     writer = GGUFWriter(path, "qwen3" if shape.qk_norm else "llama")
     writer.add_name(name)
@@ -52,6 +56,8 @@ def write_gguf(model: Decoder, tokenizer: Tokenizer, path: Path, name: str) -> N
     _add_tokenizer(writer, tokenizer)
     writer.add_string("tabby_lsp.fim_layout", "spm_v2")
     writer.add_array("tabby_lsp.languages", ["python"])
+    if gate is not None:
+        writer.add_array("tabby_lsp.copy_gate", [float(n) for n in (*gate.weights, *gate.biases)])
     for tensor_name, tensor in model.state_dict().items():
         values = tensor.float().cpu().numpy()
         if values.ndim == 2:

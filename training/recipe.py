@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from training import corpus, samples, tokenizer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokenizers import Tokenizer
+
+    from tabby_lsp.models.families import CopyGate
+    from training.model import Decoder
 
 # From small to large; a run takes the largest that sees enough tokens in its time.
 SHAPES = (
@@ -36,7 +40,9 @@ _MIN_PACKAGES = 12
 _VOCABULARY_CHARS = 20_000_000
 _TOKENS_PER_SAMPLE = 700
 _SAMPLES_SHARE = 0.15  # of the time
-_SAVED_S = 20.0  # for the export
+_SAVED_S = 40.0  # for the copy gate and the export
+_GATE_PLACES = 100
+_GATE_SEED = 900_000_000  # none that a shard has
 # A short run needs steps more than it needs quiet ones; and a machine that does something else,
 # too, does a quarter of them.
 _N_STEPS, _MIN_STEP, _MAX_STEP = 2_400, 4_096, 16_384
@@ -75,8 +81,24 @@ def make(folder: Path, minutes: float, start: Path | None) -> Path:
     train(plan)
     model, _ = load(plan)
     path = folder / "model.gguf"
-    write_gguf(model, pieces, path, f"tabby-lsp model of {minutes:g} minutes (python)")
+    gate = copy_gate(model, files, pieces, _GATE_PLACES)
+    write_gguf(model, pieces, path, f"tabby-lsp model of {minutes:g} minutes (python)", gate)
     return path
+
+
+def copy_gate(
+    model: Decoder, files: list[corpus.File], pieces: Tokenizer, n_places: int
+) -> CopyGate:
+    """How much the model is to copy, fitted at so many places, drawn as people type."""
+    from training import copying
+    from training.train import settle
+
+    settle()
+    of_bytes = tokenizer.bytes_of(pieces)
+    fim = replace(samples.FIM, copy_gate=copying.ANY_GATE)
+    sampler = samples.Sampler(files, pieces, of_bytes, fim, cross_file_share=0.0)
+    asked = (each for seed in count(_GATE_SEED) for each in sampler.ask(seed))
+    return copying.fit(model, of_bytes, islice(asked, n_places))
 
 
 def corpus_for(folder: Path, minutes: float) -> list[corpus.File]:

@@ -25,7 +25,6 @@ from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.domain import Segments, Snippet
 from tabby_lsp.engines.llama.anchor import drop_anchor
 from tabby_lsp.engines.llama.healing import Vocabulary, n_taken_back
-from tabby_lsp.engines.llama.layout import MOST_CHARS_PER_TOKEN
 from tabby_lsp.index.chunks import chunks
 from tabby_lsp.models.families import Fim
 from training.pieces import END, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, N_SPECIAL
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
+    from tabby_lsp.engines.llama.anchor import Anchor
     from training.corpus import File
     from training.positions import Hole
 
@@ -81,13 +81,48 @@ class Sample:
     roles: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt as the product makes it, and what belongs at the cursor."""
+
+    anchor: Anchor  # what stands before the open text
+    open_tokens: list[int]  # without what is taken back
+    typed: str  # what is taken back
+    answer: list[int]  # begins with that; its end is cut off where it is too long
+
+    @property
+    def prompt(self) -> list[int]:
+        """All that is read."""
+        return [*self.anchor.before, *self.open_tokens]
+
+    @property
+    def sample(self) -> Sample:
+        """It all, for training."""
+        header = self.anchor.before
+        return Sample(
+            [*header, *self.open_tokens, *self.answer],
+            [
+                *(NOTHING if token < N_SPECIAL else CONTEXT for token in header),
+                *[PREFIX] * len(self.open_tokens),
+                *[MIDDLE] * len(self.answer),
+            ],
+        )
+
+
 class Sampler:
     """Draws samples from a corpus."""
 
     def __init__(
-        self, files: Sequence[File], tokenizer: Tokenizer, pieces: Sequence[bytes]
+        self,
+        files: Sequence[File],
+        tokenizer: Tokenizer,
+        pieces: Sequence[bytes],
+        fim: Fim = FIM,
+        cross_file_share: float = _CROSS_FILE_SHARE,
     ) -> None:
         """`pieces` are the bytes of the tokenizer's pieces."""
+        self._fim = fim
+        self._cross_file_share = cross_file_share
         self._tokenizer = tokenizer
         self._vocabulary = Vocabulary(pieces)
         self._packages: dict[str, list[File]] = defaultdict(list)
@@ -109,36 +144,43 @@ class Sampler:
     def draw(self, seed: int) -> Iterator[Sample]:
         """Some samples, all of one file."""
         random = Random(seed)
-        name = random.choices(self._package_names, cum_weights=self._shares)[0]
-        file = random.choices(self._packages[name], cum_weights=self._file_shares[name])[0]
-        starts = [0, *(m.end() for m in re.finditer(r"\n(?=.)", file.text, re.DOTALL))]
+        file = self._file(random)
         if random.random() < _TEXT_SHARE:
-            yield self._text(file.text[random.choice(starts) :])
-            return
+            tokens = self._tokens(file.text[random.choice(_line_starts(file.text)) :])[:MAX_PROMPT]
+            yield Sample(tokens, [PREFIX] * len(tokens))
+        else:
+            yield from (asked.sample for asked in self._questions(file, random))
+
+    def ask(self, seed: int) -> Iterator[Asked]:
+        """Some questions, all about one file."""
+        random = Random(seed)
+        return self._questions(self._file(random), random)
+
+    def _file(self, random: Random) -> File:
+        name = random.choices(self._package_names, cum_weights=self._shares)[0]
+        return random.choices(self._packages[name], cum_weights=self._file_shares[name])[0]
+
+    def _questions(self, file: File, random: Random) -> Iterator[Asked]:
+        starts = _line_starts(file.text)
         others = self._siblings(file) if random.random() < 0.7 else []
         for _ in range(_HOLES_PER_FILE):
-            is_sought = bool(others) and random.random() < _CROSS_FILE_SHARE
+            is_sought = bool(others) and random.random() < self._cross_file_share
             found = None
             for _ in range(_CROSS_FILE_TRIALS if is_sought else 1):
                 place = hole(file.text, starts, random)
                 if place is not None:
-                    found = self._sample(file, place, others, random)
+                    found = self._asked(file, place, others, random)
                     if self._is_cross_file(found):
                         break
             if found is not None:
                 yield found
 
-    def _text(self, text: str) -> Sample:
-        """A text that is gone on with as it is."""
-        tokens = self._tokens(text[: MAX_PROMPT * MOST_CHARS_PER_TOKEN])[:MAX_PROMPT]
-        return Sample(tokens, [PREFIX] * len(tokens))
-
-    def _is_cross_file(self, sample: Sample) -> bool:
+    def _is_cross_file(self, asked: Asked) -> bool:
         """Whether the answer has a name that stands in a snippet and nowhere else."""
-        own = sample.tokens.index(FIM_PREFIX)
-        answer = sample.roles.index(MIDDLE)
-        missing = self._names(sample.tokens[own:]) - self._names(sample.tokens[own:answer])
-        return bool(missing & self._names(sample.tokens[:own]))
+        header = [*asked.anchor.before]
+        own = [*header[header.index(FIM_PREFIX) :], *asked.open_tokens]
+        missing = self._names([*own, *asked.answer]) - self._names(own)
+        return bool(missing & self._names(header))
 
     def _names(self, tokens: list[int]) -> set[str]:
         return set(_NAME.findall(self._spelled(tokens).decode("utf-8", "replace")))
@@ -152,7 +194,7 @@ class Sampler:
         start = max(0, min(at - _MAX_SIBLINGS // 2, len(others) - _MAX_SIBLINGS))
         return [SourceText(o.path, _chunks(o.text)) for o in others[start : start + _MAX_SIBLINGS]]
 
-    def _sample(self, file: File, hole: Hole, others: list[SourceText], random: Random) -> Sample:
+    def _asked(self, file: File, hole: Hole, others: list[SourceText], random: Random) -> Asked:
         text = file.text
         prefix = text[max(0, hole.start - _PREFIX_CHARS) : hole.start]
         suffix = text[hole.end : hole.end + _SUFFIX_CHARS]
@@ -169,22 +211,12 @@ class Sampler:
             rest_closes=rest_closes,
         )
         longest = MAX_PROMPT if random.random() < 0.5 else random.randint(_MIN_PROMPT, MAX_PROMPT)
-        anchor, prompt = drop_anchor(segments, FIM, self._tokens, longest)
-        header = [*anchor.before]
-        before = prompt[len(header) :]
-        before, typed = self._parted(before)
+        anchor, prompt = drop_anchor(segments, self._fim, self._tokens, longest)
+        open_tokens, typed = self._parted(prompt[len(anchor.before) :])
         # What is left out of the prompt is said by the answer.
         closers = suffix.partition("\n")[0] if rest_closes else ""
-        answer = typed + text[hole.start : hole.end] + closers
-        middle = [*self._tokens(answer), END][:_MAX_MIDDLE]
-        return Sample(
-            [*header, *before, *middle],
-            [
-                *(NOTHING if t < N_SPECIAL else CONTEXT for t in header),
-                *[PREFIX] * len(before),
-                *[MIDDLE] * len(middle),
-            ],
-        )
+        answer = self._tokens(typed + text[hole.start : hole.end] + closers)
+        return Asked(anchor, open_tokens, typed, [*answer, END][:_MAX_MIDDLE])
 
     def _parted(self, tokens: list[int]) -> tuple[list[int], str]:
         """What stays of a prompt's end, and the text of what is taken back."""
@@ -200,6 +232,10 @@ class Sampler:
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in re.finditer(r"\n(?=.)", text, re.DOTALL))]
 
 
 def _share(file: File) -> float:

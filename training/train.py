@@ -161,16 +161,22 @@ def _work(
 def _prepare(rank: int, n_ranks: int, plan: Plan) -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
+    settle()
+    if n_ranks > 1:
+        address = (plan.out / "rendezvous").absolute().as_uri()
+        dist.init_process_group("gloo", init_method=address, rank=rank, world_size=n_ranks)
+    return torch.device("cpu")
+
+
+def settle() -> None:
+    """Have this process compute on one processor as fast as it can."""
     if sys.platform == "linux":
         # Keep memory that was given back: to ask the system for it again takes most of the time.
         libc = ctypes.CDLL(None)
         for option, value in ((-3, 32 << 20), (-1, 2**31 - 1), (-2, 256 << 20)):
             libc.mallopt(option, value)
+    # Threads that wait for each other lose more than they gain where others are at work too.
     torch.set_num_threads(1)
-    if n_ranks > 1:
-        address = (plan.out / "rendezvous").absolute().as_uri()
-        dist.init_process_group("gloo", init_method=address, rank=rank, world_size=n_ranks)
-    return torch.device("cpu")
 
 
 def load(plan: Plan) -> tuple[Decoder, Mapping[str, Any]]:

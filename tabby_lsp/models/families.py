@@ -6,6 +6,7 @@ in a spelling, what is literal is kept apart from what is a token.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ Spelling = tuple[int | str, ...]
 
 _OWN_LAYOUT = "tabby_lsp.fim_layout"
 _OWN_LANGUAGES = "tabby_lsp.languages"
+_OWN_COPY_GATE = "tabby_lsp.copy_gate"
 _LAYOUTS: dict[str, Layout] = {"psm": "psm", "spm_v1": "spm_v1", "spm_v2": "spm_v2"}
 # The second names are those that llama.cpp wrote before October 2024.
 _ID_KEYS = {
@@ -38,11 +40,42 @@ _ID_KEYS = {
 }
 _NAME_KEYS = ("general.name", "general.basename", "general.base_model.0.name", "tokenizer.ggml.pre")
 _TOKENIZER = "tokenizer.ggml.model"
+_MOST_COPIED = 0.98  # the model is always heard
+_LARGEST_WEIGHT = 20.0
 _SENTENCEPIECE_BOS = 1  # llama.cpp's default for this tokenizer
 
 
 class NotForCompletion(EngineError):
     """The model was not trained to fill in the middle, or it is not known how."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyGate:
+    """How much of what a small model says is taken from where its last tokens stood before.
+
+    Logistic in four facts; `training.copying` finds the weights.
+    """
+
+    weights: tuple[float, float, float, float]  # of those facts, in the order of `part`
+    biases: tuple[float, ...]  # for one token that is the same, for two, and so on
+
+    @property
+    def n_lengths(self) -> int:
+        return len(self.biases)
+
+    def part(
+        self, n_same: int, n_found: int, agreement: float, sureness: float, *, is_typed: bool
+    ) -> float:
+        """Of the probability, from 0 to 1.
+
+        `n_same` tokens are the same at `n_found` places, at a share of which, `agreement`, one
+        token follows; `sureness` is the probability of the model's likeliest. Some of what
+        comes next `is_typed` already.
+        """
+        count, agree, sure, typed = self.weights
+        value = count * math.log1p(n_found) + agree * agreement + sure * sureness
+        value += self.biases[n_same - 1] + (typed if is_typed else 0.0)
+        return min(_MOST_COPIED, 1 / (1 + math.exp(-value)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +100,7 @@ class Fim:
     path_in_prefix: Spelling = ()  # with `{path}`
     end_tokens: frozenset[int]  # end an answer, besides those that llama.cpp knows to
     languages: tuple[str, ...] = ()  # LSP language ids; () where the file does not say
+    copy_gate: CopyGate | None = None  # None: the model copies by itself
 
 
 def fim_of(header: Header) -> Fim:
@@ -167,7 +201,24 @@ def _by_its_own_words(header: Header) -> Fim:
         path_before=() if file_sep is None else (file_sep, "{path}\n"),
         end_tokens=frozenset(token for token in ids.values() if token is not None),
         languages=_languages(header),
+        copy_gate=_copy_gate(header),
     )
+
+
+def _copy_gate(header: Header) -> CopyGate | None:
+    """Four weights, then up to eight biases."""
+    numbers = header.metadata.get(_OWN_COPY_GATE, ())
+    own = numbers if isinstance(numbers, tuple) else (numbers,)
+    sound = [n for n in own if isinstance(n, float) and abs(n) < _LARGEST_WEIGHT]
+    if not own:
+        return None
+    if len(sound) < len(own) or not 5 <= len(own) <= 12:
+        raise ModelFileError(
+            f"{header.path} has a {_OWN_COPY_GATE} that is not 5 to 12 numbers below"
+            f" {_LARGEST_WEIGHT:g}; update tabby-lsp or get another GGUF of the model"
+        )
+    count, agreement, sureness, typed, *biases = sound
+    return CopyGate((count, agreement, sureness, typed), tuple(biases))
 
 
 def _own_id(header: Header, keys: tuple[str, ...]) -> int | None:

@@ -13,7 +13,7 @@ from tabby_lsp.models.catalog import entry_of, names_like
 from tabby_lsp.models.cursor import ModelFileError
 
 STARTER = "starter"
-STARTER_SHA256 = "160a42af86b0cfdfa8f9e6d721e1a18579b62d2ed493a8af6af664d5513de9de"
+STARTER_SHA256 = "09879db967ce43312df1afb576df75e6e375abd199c62c144244e81523976653"
 _STARTER_PATH = Path(__file__).parent / "starter" / "starter-python-6.5m-q8_0.gguf"
 
 

@@ -43,7 +43,7 @@ SOURCE = Path(__file__).with_name("test_engine.py").read_text("utf-8")
 class NotingDesk(Desk):
     """One that remembers the last prompt."""
 
-    last = Prompt([])
+    last: Prompt
 
     def prompt(self, request: GenerationRequest, n_room: int, cost: Cost, *, heals: bool) -> Prompt:
         self.last = super().prompt(request, n_room, cost, heals=heals)

@@ -98,6 +98,22 @@ def test_four_files_come_back_from_where_they_are_parked(model: Bench) -> None:
     assert model.loaded.context.n_used_cells == len(model.loaded.context.tokens)
 
 
+def test_a_file_comes_back_although_what_is_at_work_takes_its_place() -> None:
+    """There is room for one of them: to park the other drops the one that is wanted."""
+    model = bench(layout="spm_v2", n_ctx=640, parked_mib=2)
+    asked = [replace(request(SOURCE[:n], "\n", 4), document=f"{n}.py") for n in (3000, 6000)]
+    try:
+        costs = []
+        for each in (*asked, *asked, *asked):
+            costs.append(model.ask(each)[2].n_evaluated_tokens)
+            check_context(model)
+    finally:
+        model.close()
+
+    assert min(costs[:2]) > 200
+    assert max(costs[2:]) <= 4
+
+
 def test_in_a_pause_a_long_line_of_typing_becomes_prefix() -> None:
     model = bench(layout="psm", n_ctx=N_CTX)
     place = replace(request(SOURCE[:1_500], SOURCE[1_500:], 2), document="a.py")

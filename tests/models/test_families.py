@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tabby_lsp.models.families import Fim, NotForCompletion, fim_of
+from tabby_lsp.models.families import CopyGate, Fim, NotForCompletion, fim_of
 from tabby_lsp.models.gguf import ModelFileError, read_header
 from tests.models.model_files import STARTER, write_model
 
@@ -43,7 +44,10 @@ def fim(
 
 
 def test_the_starter_is_asked_suffix_first_by_its_own_word() -> None:
-    assert fim_of(read_header(STARTER)) == Fim(
+    found = fim_of(read_header(STARTER))
+
+    assert found.copy_gate is not None
+    assert replace(found, copy_gate=None) == Fim(
         family="tabby_lsp.fim_layout",
         layout="spm_v2",
         prefix=1,
@@ -267,6 +271,24 @@ def test_a_files_own_word_stands_over_its_family(path: Path, layout: str) -> Non
     assert found.languages == ("c",)
 
 
+def test_a_file_says_how_much_its_model_is_to_copy(path: Path) -> None:
+    numbers = [0.25, 2.0, -1.5, 0.5, -3.0, -2.0]
+    own = {**GPT2, **OWN_IDS, "tabby_lsp.fim_layout": "psm"}
+
+    assert fim(path, (), metadata=own).copy_gate is None
+    assert fim(path, (), metadata={**own, "tabby_lsp.copy_gate": numbers}).copy_gate == CopyGate(
+        (0.25, 2.0, -1.5, 0.5), (-3.0, -2.0)
+    )
+
+
+def test_the_gate_never_closes_the_models_mouth() -> None:
+    gate = CopyGate((20.0, 20.0, 20.0, 20.0), (20.0,))
+
+    assert gate.part(1, 10**9, 1.0, 1.0, is_typed=True) == 0.98
+    closed = CopyGate((-20.0, -20.0, -20.0, -20.0), (-20.0,))
+    assert 0.0 <= closed.part(1, 10**9, 1.0, 1.0, is_typed=True) < 1e-99
+
+
 def test_the_former_names_of_the_ids_are_known(path: Path) -> None:
     ids = {
         f"tokenizer.ggml.{name}_token_id": i
@@ -284,6 +306,12 @@ def test_the_former_names_of_the_ids_are_known(path: Path) -> None:
         ({"tabby_lsp.fim_layout": 2}, "2, which is no layout"),
         ({"tokenizer.ggml.fim_pre_token_id": 999}, "fim_pre_token_id = 999"),
         ({"tokenizer.ggml.fim_mid_token_id": "two"}, "does not name the tokens"),
+        ({"tabby_lsp.copy_gate": 1.0}, "copy_gate"),
+        ({"tabby_lsp.copy_gate": [1.0] * 4}, "copy_gate"),
+        ({"tabby_lsp.copy_gate": [1.0] * 13}, "copy_gate"),
+        ({"tabby_lsp.copy_gate": ["a"] * 8}, "copy_gate"),
+        ({"tabby_lsp.copy_gate": [20.5] * 8}, "copy_gate"),
+        ({"tabby_lsp.copy_gate": [float("nan")] * 8}, "copy_gate"),
     ],
 )
 def test_an_own_word_that_makes_no_sense_is_refused(

@@ -119,23 +119,19 @@ def test_a_word_that_somebody_has_begun_is_begun_anew(fim: list[Sample]) -> None
     assert n_words > 30
 
 
-def test_places_that_need_another_file_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_that_need_another_file_are_looked_for() -> None:
     """`restock` stands once in each of the two files, and most lines have no such name."""
     lines = [f"        self.books.append({n} + self.first())" for n in range(12)]
     here = ["class Shelf:", "    def add(self, book):", *lines, "        self.restock(book)"]
     there = ["class Store:", "    def restock(self, book):", *lines, "        return self.books"]
     both = [File("shop", f"{n}.py", "\n".join(each)) for n, each in enumerate((here, there))]
 
-    def n_needed() -> int:
-        taken = samples.take(Sampler(both, Letters(), Letters.pieces), 400, seed=0)
-        answers = (
-            each.tokens[each.roles.index(MIDDLE) :] for each in taken if MIDDLE in each.roles
-        )
-        return sum("restock" in Letters().decode(answer) for answer in answers)
+    def n_needed(cross_file_share: float) -> int:
+        sampler = Sampler(both, Letters(), Letters.pieces, cross_file_share=cross_file_share)
+        asked = [each for seed in range(150) for each in sampler.ask(seed)]
+        return sum("restock" in Letters().decode(each.answer) for each in asked)
 
-    n_sought = n_needed()
-    monkeypatch.setattr(samples, "_CROSS_FILE_SHARE", 0)
-    assert n_sought > 1.3 * n_needed() > 0
+    assert n_needed(0.5) > 1.3 * n_needed(0.0) > 0
 
 
 def test_most_samples_have_snippets_of_siblings(drawn: list[Sample]) -> None:

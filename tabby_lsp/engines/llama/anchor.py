@@ -11,9 +11,11 @@ right of the cursor nothing that is not there.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.copying import BREAK
 from tabby_lsp.engines.llama.layout import (
     MOST_CHARS_PER_TOKEN,
     N_CONTROL_TOKENS,
@@ -58,6 +60,8 @@ class Anchor:
     is_open: bool  # whether `fixed` belongs to the open text; else it is in `before`
     suffix: str  # what is shown of the text right of the cursor
     suffix_is_cut: bool
+    # All that is not in the open text, read or not, for a model that needs help to copy from it.
+    elsewhere: array[int]
     n_most_open: int  # tokens that the open text may have
 
 
@@ -109,6 +113,7 @@ def drop_anchor(
     else:
         fixed = _above_work(near)
         before = (*begin.before, fim.prefix, *right, *middle, *begin.in_prefix)
+    static = "" if is_open else fixed
     anchor = Anchor(
         about=_about(segments),
         snippets=segments.snippets,
@@ -119,6 +124,7 @@ def drop_anchor(
         suffix=suffix,
         suffix_is_cut=is_cut,
         n_most_open=n_most_open,
+        elsewhere=_elsewhere(segments, near, static, tokenize) if fim.copy_gate else array("i"),
     )
     return anchor, _spelled(anchor, near[len(fixed) :], tokenize)
 
@@ -126,6 +132,21 @@ def drop_anchor(
 def _spelled(anchor: Anchor, tail: str, tokenize: Tokenize) -> list[int]:
     open_text = anchor.fixed + tail if anchor.is_open else tail
     return [*anchor.before, *tokenize(open_text), *anchor.after]
+
+
+def _elsewhere(segments: Segments, near: str, fixed: str, tokenize: Tokenize) -> array[int]:
+    """Snippets whole, the text right of the cursor, and left of it what stands before the window.
+
+    What stands nearer comes later.
+    """
+    prefix = unix(segments.prefix)
+    texts = (
+        *(unix(each.text) for each in sorted(segments.snippets, key=lambda each: -each.rank)),
+        _right_of(segments),
+        prefix[: len(prefix) - len(near)],
+        fixed,
+    )
+    return array("i", (token for text in texts if text for token in (*tokenize(text), BREAK)))
 
 
 def _about(segments: Segments) -> tuple[str, str]:

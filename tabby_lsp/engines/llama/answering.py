@@ -42,10 +42,10 @@ class Question:
     prompt: list[int]
     max_tokens: int
     stop: tuple[str, ...]
-    # A way to choose for each answer behind the bytes of its first tokens, and what else may stand
-    # behind them, the likeliest first.
-    choose: Callable[[bytes], Choose]
-    runners_up: Callable[[NDArray[Any], bytes], Iterator[Choice]] = lambda *_: iter(())
+    # A way to choose for each answer behind its first tokens, and what else may stand behind them,
+    # the likeliest first.
+    choose: Callable[[Sequence[int]], Choose]
+    runners_up: Callable[[NDArray[Any], Sequence[int]], Iterator[Choice]] = lambda *_: iter(())
     typed: bytes = b""  # what each answer begins with, and is not told
     n_candidates: int = 1
     n_logprobs: int
@@ -149,8 +149,9 @@ def _candidates(
         context.switch(origin)
         logits = context.noted(n_prompt + n_kept)
         kept = best.choices[:n_kept]
-        raw = b"".join(loaded.model.piece(choice.token or 0) for choice in kept)
-        for choice in question.runners_up(logits, raw) if logits is not None else ():
+        tokens = [choice.token or 0 for choice in kept]
+        raw = b"".join(map(loaded.model.piece, tokens))
+        for choice in question.runners_up(logits, tokens) if logits is not None else ():
             if every[-1].is_aborted or len(every) == question.n_candidates:
                 return
             begins = (raw + loaded.model.piece(choice.token or 0))[len(question.typed) :]
@@ -192,8 +193,7 @@ class _Speech:
     def pieces(self) -> Iterator[Piece]:
         question, context, model = self._question, self._loaded.context, self._loaded.model
         started_s, before = time.perf_counter(), self.timings
-        begins = b"".join(model.piece(choice.token or 0) for choice in self._begins)
-        choose = question.choose(begins)
+        choose = question.choose([choice.token or 0 for choice in self._begins])
         stream, trail = TextStream(question.stop), TokenTrail()
         logprob, finish = 0.0, _STOP
         n_most = min(question.max_tokens, context.n_ctx - len(question.prompt))

@@ -39,6 +39,8 @@ class Prompt:
     """What a model reads, and what its answer has to begin with."""
 
     tokens: list[int]
+    anchor: Anchor
+    open_tokens: list[int]  # those of the open text, which are among them
     typed: bytes = b""
 
 
@@ -70,7 +72,7 @@ class Desk:
             kept = replace(segments, snippets=fit[0].snippets) if fit else segments
             anchor, prompt = drop_anchor(kept, self._fim, self._tokenize, n_room, fit)
         self.hold(request.document, anchor)
-        return self._healed(prompt, anchor) if heals else Prompt(prompt)
+        return self._healed(prompt, anchor, heals=heals)
 
     def renewed(self, request: GenerationRequest, n_room: int) -> tuple[Anchor, list[int]] | None:
         """A better anchor for a place, where the one that is used there is worn, and its prompt.
@@ -100,15 +102,15 @@ class Desk:
         others = [other for other in self._anchors.get(document, []) if other is not anchor]
         self._anchors[document] = [anchor, *others][:_MOST_ANCHORS]
 
-    def _healed(self, prompt: list[int], anchor: Anchor) -> Prompt:
-        """The prompt without what may become other tokens when it goes on."""
+    def _healed(self, prompt: list[int], anchor: Anchor, *, heals: bool) -> Prompt:
+        """The prompt, if it heals without what may become other tokens when it goes on."""
         vocabulary = self.vocabulary
-        if vocabulary is None:
-            return Prompt(prompt)
-        end = len(prompt) - len(anchor.after)
-        start = end - n_taken_back(prompt[len(anchor.before) : end], vocabulary)
+        begin, end = len(anchor.before), len(prompt) - len(anchor.after)
+        if vocabulary is None or not heals:
+            return Prompt(prompt, anchor, prompt[begin:end])
+        start = end - n_taken_back(prompt[begin:end], vocabulary)
         typed = b"".join(vocabulary.pieces[token] for token in prompt[start:end])
-        return Prompt([*prompt[:start], *prompt[end:]], typed)
+        return Prompt([*prompt[:start], *prompt[end:]], anchor, prompt[begin:start], typed)
 
 
 def _may_show(anchor: Anchor, request: GenerationRequest) -> bool:

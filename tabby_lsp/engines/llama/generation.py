@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.engines.llama.answering import Question, answer, n_prompt_room
 from tabby_lsp.engines.llama.context import Aborted
+from tabby_lsp.engines.llama.copying import Copying, copying
 from tabby_lsp.engines.llama.drawing import Sampler
 from tabby_lsp.engines.llama.healing import Healing
 from tabby_lsp.engines.llama.layout import tail
 from tabby_lsp.engines.llama.sampling import choose, runners_up, takes_the_likeliest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from tabby_lsp.domain import GenerationRequest, Piece, Sampling, TextRequest
+    from tabby_lsp.domain import GenerationRequest, Piece, TextRequest
     from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.engines.llama.binding import Model
     from tabby_lsp.engines.llama.desk import Desk, Prompt
+    from tabby_lsp.engines.llama.healing import Vocabulary
     from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.engines.llama.sampling import Choice, Choose
     from tabby_lsp.models.families import Fim
@@ -42,11 +44,12 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
     is_plain = takes_the_likeliest(sampling) and not sampling.n_logprobs
     prompt = desk.prompt(request, _n_room(loaded, request), loaded.recall.cost, heals=is_plain)
     end_tokens = tuple({*model.eog_tokens, *fim.end_tokens})
+    likeliest = _Likeliest(model, fim, desk.vocabulary, prompt, end_tokens)
     question = Question(
         prompt=prompt.tokens,
         max_tokens=request.max_tokens,
         stop=request.stop,
-        choose=_choosing(model, desk, prompt, end_tokens, sampling),
+        choose=likeliest.choose,
         typed=prompt.typed,
         n_logprobs=sampling.n_logprobs,
         asked_s=asked_s,
@@ -54,14 +57,50 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
         reads_said=True,
     )
     if is_plain:
-
-        def others(logits: NDArray[Any], said: bytes) -> Iterator[Choice]:
-            left = prompt.typed[len(said) :]
-            among = desk.vocabulary.fitting(left) if left and desk.vocabulary else None
-            return runners_up(logits, end_tokens, among)
-
-        question = replace(question, runners_up=others, n_candidates=request.n_candidates)
+        n_candidates = request.n_candidates
+        question = replace(question, runners_up=likeliest.runners_up, n_candidates=n_candidates)
+    else:
+        sampler = Sampler(model, sampling, end_tokens, prompt.tokens)
+        question = replace(question, choose=lambda _: sampler)
     return answer(loaded, question, loaded.context.evaluate)
+
+
+@dataclass(frozen=True, slots=True)
+class _Likeliest:
+    """Which tokens come next where chance has no part in it."""
+
+    model: Model
+    fim: Fim
+    vocabulary: Vocabulary | None
+    prompt: Prompt
+    end_tokens: tuple[int, ...]
+
+    def choose(self, said: Sequence[int]) -> Choose:
+        """A way to choose what comes behind the first tokens of an answer."""
+        chosen: Choose = partial(choose, end_tokens=self.end_tokens)
+        source, left = self._source(said), self._typed_behind(said)
+        if source is not None:
+            chosen = copying(chosen, source)
+        if left and self.vocabulary is not None:
+            chosen = Healing(left, self.vocabulary, chosen)
+        return chosen
+
+    def runners_up(self, logits: NDArray[Any], said: Sequence[int]) -> Iterator[Choice]:
+        """What may stand behind them, the likeliest first."""
+        source, left = self._source(said), self._typed_behind(said)
+        if left and self.vocabulary is not None:
+            logits = self.vocabulary.only_fitting(logits, left)
+        if source is not None:
+            logits = source.mixed(logits)
+        return runners_up(logits, self.end_tokens)
+
+    def _source(self, said: Sequence[int]) -> Copying | None:
+        gate, prompt = self.fim.copy_gate, self.prompt
+        before = [*prompt.open_tokens, *said]
+        return Copying(gate, prompt.anchor.elsewhere, before) if gate and before else None
+
+    def _typed_behind(self, said: Sequence[int]) -> bytes:
+        return self.prompt.typed[sum(len(self.model.piece(token)) for token in said) :]
 
 
 def renew(loaded: Loaded, desk: Desk, request: GenerationRequest) -> Iterator[Piece]:
@@ -91,20 +130,6 @@ def renew(loaded: Loaded, desk: Desk, request: GenerationRequest) -> Iterator[Pi
 def _n_room(loaded: Loaded, request: GenerationRequest) -> int:
     """As much as for a usual answer, so that what is only read ahead is the prompt of an answer."""
     return n_prompt_room(loaded.context, max(request.max_tokens, _USUAL_ANSWER_TOKENS))
-
-
-def _choosing(
-    model: Model, desk: Desk, prompt: Prompt, end_tokens: tuple[int, ...], sampling: Sampling
-) -> Callable[[bytes], Choose]:
-    """How each answer's tokens are chosen; raises Unusable."""
-    if not takes_the_likeliest(sampling):
-        sampler = Sampler(model, sampling, end_tokens, prompt.tokens)
-        return lambda _: sampler
-    likeliest: Choose = partial(choose, end_tokens=end_tokens)
-    vocabulary = desk.vocabulary
-    if not prompt.typed or vocabulary is None:
-        return lambda _: likeliest
-    return lambda said: Healing(prompt.typed[len(said) :], vocabulary, likeliest)
 
 
 def continue_text(loaded: Loaded, request: TextRequest, read: Read) -> Iterator[Piece]:

@@ -12,14 +12,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
-from tabby_lsp.engines.llama.sampling import Choice
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from tabby_lsp.engines.llama.sampling import Choose
+    from tabby_lsp.engines.llama.sampling import Choice, Choose
 
 # One is enough for 80 to 83 % of all places in code, two for 98.5 % (25,058 places, four families'
 # vocabularies).
@@ -59,6 +57,15 @@ class Vocabulary:
             fit.append(self._ids[same])
         return np.concatenate(fit)
 
+    def only_fitting(self, logits: NDArray[Any], text: bytes) -> NDArray[Any]:
+        """The logits of those, and of all others minus infinity."""
+        import numpy as np
+
+        fit = self.fitting(text)
+        fitting = np.full_like(logits, -np.inf)
+        fitting[fit] = logits[fit]
+        return fitting
+
     def _range(self, text: bytes) -> tuple[int, int]:
         start = bisect_left(self._sorted, text)
         # The first that does not begin with them; 0xff bytes alone have none behind them.
@@ -79,7 +86,7 @@ def n_taken_back(tokens: Sequence[int], vocabulary: Vocabulary) -> int:
 
 
 class Healing:
-    """Chooses tokens that begin with certain bytes, and then as somebody else does.
+    """Lets somebody choose among the tokens that begin with certain bytes, and then among all.
 
     Lives as long as one answer.
     """
@@ -92,12 +99,7 @@ class Healing:
     def __call__(self, logits: NDArray[Any]) -> Choice:
         if not self._left:
             return self._choose(logits)
-        import numpy as np
-
-        fit = self._vocabulary.fitting(self._left)
-        scores = logits[fit].astype(np.float64)
-        place = int(scores.argmax())
-        token = int(fit[place])
-        self._left = self._left[len(self._vocabulary.pieces[token]) :]
-        logprob = -float(np.log(np.exp(scores - scores[place]).sum()))
-        return Choice(token, logprob)
+        choice = self._choose(self._vocabulary.only_fitting(logits, self._left))
+        if choice.token is not None:
+            self._left = self._left[len(self._vocabulary.pieces[choice.token]) :]
+        return choice

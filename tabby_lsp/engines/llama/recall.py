@@ -94,10 +94,11 @@ class Recall:
 
     def _restore(self, parked: Parked) -> None:
         context = self._context
+        # Before what is at work is parked, which may take the place of this.
+        self._parking.touch(parked)
         self._park()
         # What is at work stands in the lowest cells, since attention runs over all below it.
         context.clear()
-        self._parking.touch(parked)
         if context.restore(parked.tokens, parked.state):
             context.held[context.live].n_prompt = parked.n_prompt
 

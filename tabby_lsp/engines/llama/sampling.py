@@ -54,18 +54,15 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
     return Choice(token, float(np.log(text_score / total)))
 
 
-def runners_up(
-    logits: NDArray[Any], end_tokens: Sequence[int], among: NDArray[Any] | None = None
-) -> Iterator[Choice]:
-    """The likeliest tokens that are no end, the likeliest first; of `among` where that is given."""
+def runners_up(logits: NDArray[Any], end_tokens: Sequence[int]) -> Iterator[Choice]:
+    """The likeliest tokens that are no end, the likeliest first."""
     import numpy as np
 
     told = logprobs(logits)
     told[list(end_tokens)] = -np.inf
-    tokens = np.arange(len(told)) if among is None else among
-    for place in _likeliest(told[tokens], min(_N_RUNNERS_UP, len(tokens))):
-        token = int(tokens[place])
-        yield Choice(token, float(told[token]))
+    for token in _likeliest(told, min(_N_RUNNERS_UP, len(told))):
+        if told[token] > -np.inf:
+            yield Choice(int(token), float(told[token]))
 
 
 def takes_the_likeliest(sampling: Sampling) -> bool:

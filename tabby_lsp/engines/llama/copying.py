@@ -1,0 +1,121 @@
+"""Adds to what a model says what stands elsewhere behind the tokens before the cursor.
+
+A small model sees a name in another file, or below the cursor, and does not say it; a look at where
+its last tokens stood before does. For each length of what is the same there, from one token to
+eight, the tokens that followed get a part of the probability. How large that part is, a gate
+decides by how often and how uniformly something followed, and by how sure the model is itself.
+
+Invariant: what the model cannot say (of which the logit is minus infinity) is not said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tabby_lsp.engines.llama.sampling import Choice, Choose
+    from tabby_lsp.models.families import CopyGate
+
+# Between two texts: no token, and nothing that is the same on both sides of it.
+BREAK = -1
+_ROOM = 64
+
+
+class Copying:
+    """Lives as long as one answer, whose tokens it has to hear."""
+
+    def __init__(self, gate: CopyGate, elsewhere: Sequence[int], before: Sequence[int]) -> None:
+        """Looks in `elsewhere` and in `before`, which ends at the cursor."""
+        import numpy as np
+
+        self._gate = gate
+        # As numbers to search, and as a list to look at single ones: each is fast at one thing.
+        both = (elsewhere, (BREAK,), before, (BREAK,) * _ROOM)
+        self._found = np.concatenate([np.array(part, dtype=np.int32) for part in both])
+        self._tokens: list[int] = self._found[:-_ROOM].tolist()
+
+    def hear(self, token: int) -> None:
+        """What has been said."""
+        import numpy as np
+
+        if len(self._tokens) == len(self._found):
+            self._found = np.pad(self._found, (0, len(self._found)), constant_values=BREAK)
+        self._found[len(self._tokens)] = token
+        self._tokens.append(token)
+
+    def mixed(self, logits: NDArray[Any]) -> NDArray[Any]:
+        """The logits of both together; where nothing is found, those that came."""
+        import numpy as np
+
+        followers = self.followers(logits)
+        if not followers:
+            return logits
+        largest = float(logits.max())
+        total = float(np.exp(logits - largest).sum())
+        sureness, is_typed = 1 / total, _is_narrowed(logits)
+        kept, copied = 1.0, dict.fromkeys(followers[0], 0.0)
+        for n_same, counts in reversed([*enumerate(followers, start=1)]):
+            n_found = counts.total()
+            agreement = max(counts.values()) / n_found
+            part = self._gate.part(n_same, n_found, agreement, sureness, is_typed=is_typed)
+            for token, count in counts.items():
+                copied[token] += kept * part * count / n_found
+            kept *= 1 - part
+        # Held against what the model keeps, so that nothing changes but these.
+        both = logits.copy()
+        tokens = [*copied]
+        said = np.exp(logits[tokens] - largest) / total
+        both[tokens] = (
+            np.log(said + np.array([*copied.values()]) / kept) + largest + math.log(total)
+        )
+        return both
+
+    def followers(self, logits: NDArray[Any]) -> list[Counter[int]]:
+        """Which tokens that may be said stand behind the last one elsewhere, and how often each.
+
+        First behind the last token alone, then behind the last two, and so on while there are any.
+        """
+        tokens, last = self._tokens, len(self._tokens) - 1
+        places = [p for p in self._places(tokens[last]) if tokens[p + 1] != BREAK]
+        if places and _is_narrowed(logits):
+            places = [p for p in places if logits[tokens[p + 1]] > -math.inf]
+        found: list[Counter[int]] = []
+        while places:
+            found.append(Counter([tokens[p + 1] for p in places]))
+            n_same = len(found)
+            wanted = tokens[last - n_same]
+            if wanted == BREAK or n_same == self._gate.n_lengths:
+                break
+            places = [p for p in places if p >= n_same and tokens[p - n_same] == wanted]
+        return found
+
+    def _places(self, token: int) -> list[int]:
+        """Where a token stands before the last one."""
+        import numpy as np
+
+        last = len(self._tokens) - 1
+        places: list[int] = np.flatnonzero(self._found[:last] == token).tolist()
+        return places
+
+
+def _is_narrowed(logits: NDArray[Any]) -> bool:
+    """Whether only some tokens may be said."""
+    return bool(logits.min() == -math.inf)
+
+
+def copying(choose: Choose, source: Copying) -> Choose:
+    """Chooses from both together."""
+
+    def choose_from_both(logits: NDArray[Any]) -> Choice:
+        choice = choose(source.mixed(logits))
+        if choice.token is not None:
+            source.hear(choice.token)
+        return choice
+
+    return choose_from_both

@@ -1,0 +1,109 @@
+"""Fits a model's copy gate: how much of what it says comes from where its last tokens stood before.
+
+Twelve weights, found on places that the model is asked about as the product asks. The places are of
+packages that it may have learned from: so few tokens of each are seen so seldom that this does not
+show.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from tabby_lsp.engines.llama.copying import Copying
+from tabby_lsp.engines.llama.healing import Vocabulary
+from tabby_lsp.models.families import CopyGate
+from training.pieces import END, N_SPECIAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from training.model import Decoder
+    from training.samples import Asked
+
+# Asks for the counts of all lengths; its own weights are never used.
+ANY_GATE = CopyGate((0.0, 0.0, 0.0, 0.0), (0.0,) * 8)
+_N_FACTS = 4
+_START = -2.5  # a twelfth is copied
+# Keeps weights small that hardly matter; times the square of their distance from the start.
+_REGRET = 2e-3
+
+
+def fit(model: Decoder, pieces: Sequence[bytes], asked: Iterable[Asked]) -> CopyGate:
+    """The gate with which the answers at these places are the least surprise."""
+    vocabulary = Vocabulary(pieces)
+    steps = [step for each in asked for step in _steps(model, vocabulary, each)]
+    said = torch.tensor([step[0] for step in steps], dtype=torch.float64)
+    found = torch.tensor(np.array([step[1] for step in steps]), dtype=torch.float64)
+    weights = torch.zeros(_N_FACTS + ANY_GATE.n_lengths, dtype=torch.float64)
+    weights[_N_FACTS:] = _START
+    start = weights.clone()
+    weights.requires_grad_()
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+
+    def surprise() -> float:
+        optimizer.zero_grad()
+        loss = _nats(weights, said, found) + _REGRET * ((weights - start) ** 2).mean()
+        loss.backward()
+        return loss.item()
+
+    optimizer.step(surprise)
+    count, agreement, sureness, typed, *biases = weights.detach().tolist()
+    return CopyGate((count, agreement, sureness, typed), tuple(biases))
+
+
+def _nats(weights: torch.Tensor, said: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """Mean nats a token, with what is copied; as `Copying.mixed` has it."""
+    told = said
+    for place, bias in enumerate(weights[_N_FACTS:]):
+        *facts, share = found[:, place].unbind(1)
+        is_found = facts[0] > 0
+        value = bias + sum(w * fact for w, fact in zip(weights, facts, strict=False))
+        part = torch.sigmoid(value) * is_found
+        told = told * (1 - part) + part * share
+    return -torch.log(told + 1e-9).mean()
+
+
+@torch.no_grad()
+def _steps(
+    model: Decoder, vocabulary: Vocabulary, asked: Asked
+) -> Iterator[tuple[float, NDArray[np.float64]]]:
+    """For each token of an answer: its probability, and what is found for each length.
+
+    That is the facts of `CopyGate.part`, and the share of the places where this token follows.
+    """
+    prompt = asked.prompt
+    tokens = torch.tensor([*prompt, *asked.answer])
+    stream = model.stream(tokens, [len(tokens)], torch.float32)[len(prompt) - 1 : -1]
+    every = model.token_embd(stream).numpy()
+    source = Copying(ANY_GATE, asked.anchor.elsewhere, asked.open_tokens)
+    left = asked.typed.encode()
+    for token, logits in zip(asked.answer, every, strict=True):
+        is_typed = bool(left)
+        if is_typed:
+            logits = vocabulary.only_fitting(logits, left)
+        right = _right(token, vocabulary.pieces)
+        probabilities = np.exp(logits - logits.max())
+        probabilities /= probabilities.sum()
+        found = np.zeros((ANY_GATE.n_lengths, _N_FACTS + 1))
+        for place, counts in enumerate(source.followers(logits)):
+            n_found = counts.total()
+            share = sum(counts[each] for each in right) / n_found
+            agreement = max(counts.values()) / n_found
+            facts = np.log1p(n_found), agreement, probabilities.max(), float(is_typed)
+            found[place] = (*facts, share)
+        yield float(probabilities[right].sum()), found
+        left = left[len(vocabulary.pieces[token]) :]
+        source.hear(token)
+
+
+def _right(token: int, pieces: Sequence[bytes]) -> list[int]:
+    """The token; where the answer ends, all that end it, a line end among them."""
+    if token != END:
+        return [token]
+    lines = (n for n, piece in enumerate(pieces) if piece.lstrip(b" ").startswith(b"\n"))
+    return [*range(N_SPECIAL), *lines]
