@@ -125,6 +125,16 @@ class Document:
             before = self._since(first_idx, line_idx, offset)
         return before[-n_before_chars:], self._after(line_idx, offset, n_after_chars)
 
+    def head(self, position: Position, n_chars: int) -> str:
+        """Give about the first `n_chars` characters, in whole lines, all above `position`."""
+        taken: list[str] = []
+        for line in self._lines[: self._locate(position)[0]]:
+            n_chars -= len(line)
+            if n_chars < 0:
+                break
+            taken.append(line)
+        return "".join(taken)
+
     def between(self, start: Position, end: Position) -> str:
         """Give the text of a line from `start` to `end`; "" where that is not within a line."""
         start_idx, start_offset = self._locate(start)

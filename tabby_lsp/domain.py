@@ -81,6 +81,8 @@ class Segments:
 
     prefix: str  # ends at the cursor
     suffix: str  # begins at the cursor
+    # The import statements above the cursor: an engine shows them where its window begins below.
+    imports: str = ""
     path: str = ""  # relative to the workspace folder, with forward slashes; "" where there is none
     repository: str = ""  # the workspace folder's name
     language: str = ""  # LSP language id

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.cursor import Cursor, first_line, last_line
+from tabby_lsp.completion.imports import imports_of
 from tabby_lsp.completion.pipeline import Question
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Ask:
     character: int  # in the client's own units, for the record only
     prefix: str
     suffix: str
+    head: str = ""  # the document's first lines, those above the cursor
     n_document_chars: int
     automatic: bool
     n_candidates: int = 1  # how many answers there should be to choose from
@@ -49,6 +51,7 @@ def question_of(ask: Ask) -> Question:
     return Question(
         uri=ask.uri,
         cursor=Cursor(prefix=ask.prefix, suffix=ask.suffix, language=ask.language),
+        imports=imports_of(ask.head),
         path=name_below(ask.path, ask.root),
         repository=ask.root.name if ask.root else "",
         automatic=ask.automatic,

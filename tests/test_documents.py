@@ -485,6 +485,15 @@ def test_every_spelling_of_a_path_is_one_document(spelled: tuple[str, str]) -> N
     assert path_of(canonical_uri(uri)) == path_of(uri)
 
 
+def test_the_head_has_the_lines_above_the_cursor() -> None:
+    text = document("one\r\ntwo\nthree\n")
+
+    assert text.head(Position(2, 3), 100) == "one\r\ntwo\n"
+    assert text.head(Position(0, 2), 100) == ""
+    assert text.head(Position(9, 0), 8) == "one\r\n"
+    assert text.head(Position(9, 0), 9) == "one\r\ntwo\n"
+
+
 @settings(deadline=None)
 @given(st.text(), st.text())
 def test_different_paths_are_different_documents(one: str, other: str) -> None:

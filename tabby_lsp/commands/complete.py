@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabby_lsp.app import Reply, build
+from tabby_lsp.completion.imports import HEAD_CHARS
 from tabby_lsp.documents import Document, Position
 from tabby_lsp.domain import EngineError
 from tabby_lsp.languages import language_of
@@ -88,6 +89,7 @@ def _ask(document: Document, path: Path, position: Position, settings: Settings)
         character=position.character,
         prefix=prefix,
         suffix=suffix,
+        head=document.head(position, HEAD_CHARS),
         n_document_chars=document.n_chars,
         automatic=False,
     )

@@ -50,6 +50,7 @@ class Question:
     uri: str
     cursor: Cursor
     path: str  # relative to the workspace folder; "" where there is none
+    imports: str = ""  # the file's, those above the cursor
     repository: str
     automatic: bool  # asked by the editor on its own, not by the user
     is_ahead: bool = False  # asked by nobody yet
@@ -199,6 +200,7 @@ def _segments(question: Question, snippets: tuple[Snippet, ...], step: str) -> S
     return Segments(
         prefix=for_model(without_secrets(question.cursor.prefix), step),
         suffix=for_model(without_secrets(question.cursor.suffix), step),
+        imports=without_secrets(question.imports),
         path=question.path,
         repository=question.repository,
         language=question.cursor.language,

@@ -174,3 +174,25 @@ def test_snippets_stand_before_everything() -> None:
 
     check("psm", place("p", "s", snippets=snippets), place("pq", "s"),
           "[SEP]b.py\nB\n[SEP]a.py\n[PRE][SUF]s[MID]pq")  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_imports_above_the_window_stay_while_somebody_types(layout: Layout) -> None:
+    body = "".join(f"x{n} = 1\n" for n in range(100))
+    before = place(body, imports="import os\n")
+    anchor, prompt = drop_anchor(before, replace(FIM, layout=layout), tokenize, 400)
+    after = with_tail(anchor, place(body + "y", imports="import os\n"), tokenize, 400)
+
+    assert after is not None
+    assert len(prompt) <= 400
+    assert len(after) <= 400
+    assert spell(after).count("import os\nx") == 1
+    assert spell(after).startswith(spell([*anchor.before]))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_imports_that_the_window_shows_are_not_shown_twice(layout: Layout) -> None:
+    whole = place("import os\n" + "x = 1\n" * 20, imports="import os\n")
+    _, prompt = drop_anchor(whole, replace(FIM, layout=layout), tokenize, 1_000)
+
+    assert spell(prompt).count("import os") == 1

@@ -141,6 +141,32 @@ def test_text_of_many_tokens_to_a_character_fills_its_room_too() -> None:
     assert 300 < len(prompt) <= 600
 
 
+IMPORTS = "import os\nfrom a import B\n"
+
+
+def shown(prefix: str, n_room: int) -> str:
+    segments = Segments(prefix=prefix, suffix="", path="a.py", imports=IMPORTS)
+    return (
+        spell(render(segments, FIM, tokenize, n_room)).partition("[PRE]")[2].partition("[SUF]")[0]
+    )
+
+
+def test_the_imports_stand_above_a_window_that_begins_below_them() -> None:
+    body = "x = 1\n" * 100
+
+    assert shown(IMPORTS + body + "y", 1_000) == IMPORTS + body + "y"
+    window = shown(IMPORTS + body + "y", 300)
+    assert window.startswith(IMPORTS + "x = 1\n")
+    assert window.endswith("x = 1\ny")
+    # Whoever asks has cut them off already.
+    assert shown(body + "y", 1_000) == IMPORTS + body + "y"
+
+
+def test_of_more_imports_than_there_is_room_for_the_last_are_shown() -> None:
+    assert shown("x = 1\n" * 100, 200).startswith("from a import B\nx = 1\n")
+    assert shown("x = 1\n" * 100, 60).startswith("x = 1\n")
+
+
 LINES = st.lists(st.text(alphabet="ab é", max_size=30), max_size=80).map("\n".join)
 
 

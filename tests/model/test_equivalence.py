@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.copying import Copying, copying
 from tabby_lsp.engines.llama.healing import Healing
 from tabby_lsp.engines.llama.sampling import choose
 from tests import reference_document
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tabby_lsp.engines.llama.desk import Prompt
+    from tabby_lsp.engines.llama.sampling import Choose
     from tabby_lsp.models.fim_table import Layout
 
 N_CTX = 448
@@ -44,7 +46,10 @@ def cold_text(cold: Bench, prompt: Prompt) -> str:
     context, model, vocabulary = cold.loaded.context, cold.loaded.model, cold.desk.vocabulary
     assert vocabulary is not None
     end_tokens = tuple({*model.eog_tokens, *cold.fim.end_tokens})
-    choose_healed = Healing(prompt.typed, vocabulary, partial(choose, end_tokens=end_tokens))
+    likeliest: Choose = partial(choose, end_tokens=end_tokens)
+    if gate := cold.fim.copy_gate:
+        likeliest = copying(likeliest, Copying(gate, prompt.anchor.elsewhere, prompt.open_tokens))
+    choose_healed = Healing(prompt.typed, vocabulary, likeliest)
     context.clear()
     context.evaluate(prompt.tokens)
     said, n_said = b"", 0

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tabby_lsp.completion.imports import HEAD_CHARS, imports_of
 from tabby_lsp.documents import Document, Position
 from tabby_lsp.domain import GenerationRequest, Segments
 
@@ -106,6 +107,7 @@ class Typist:
         segments = Segments(
             prefix=prefix,
             suffix=suffix,
+            imports=imports_of(document.head(position, HEAD_CHARS)),
             path=page.name,
             language="python",
             rest_closes=not rest.strip(CLOSERS),

@@ -23,6 +23,7 @@ from tabby_lsp.engines.llama.layout import (
     SUFFIX_SHARE,
     from_line_start,
     head,
+    imports_above,
     opening,
     unix,
 )
@@ -101,18 +102,22 @@ def drop_anchor(
     n_most_open = n_left if is_open else min(int(n_room * _TAIL_SHARE), _MOST_TAIL_TOKENS)
     n_near = n_left if is_open else n_left - n_most_open
     near = _near(unix(segments.prefix), n_near, tokenize, others)
+    imports = imports_above(near, segments, n_room, tokenize)
+    if imports:
+        n_near, n_most_open = n_near - len(imports), n_most_open - len(imports) * is_open
+        near = _near(unix(segments.prefix), n_near, tokenize, others)
     after: tuple[int, ...] = ()
     if fim.layout == "psm":
         fixed = _up_to_line(near, n_most_open // 2, tokenize)
-        left = (fim.prefix, *begin.in_prefix, *tokenize(fixed))
+        left = (fim.prefix, *begin.in_prefix, *imports, *tokenize(fixed))
         before = (*begin.before, *left, *right, *middle)
     elif fim.layout == "spm_v1":
         fixed = _above_work(near)
-        before = (*begin.before, *right, fim.prefix, *begin.in_prefix)
+        before = (*begin.before, *right, fim.prefix, *begin.in_prefix, *imports)
         after = middle
     else:
         fixed = _above_work(near)
-        before = (*begin.before, fim.prefix, *right, *middle, *begin.in_prefix)
+        before = (*begin.before, fim.prefix, *right, *middle, *begin.in_prefix, *imports)
     static = "" if is_open else fixed
     anchor = Anchor(
         about=_about(segments),

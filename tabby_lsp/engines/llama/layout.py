@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # How the room is shared out. The prefix, which says most, takes what the others leave.
 SUFFIX_SHARE = 0.2
 SNIPPETS_SHARE = 0.25
+IMPORTS_SHARE = 0.1
 # When the prefix is too long, so much of its room is freed at once.
 _PREFIX_STEP_SHARE = 0.25
 # No text of code has more characters to a token on average (3.5 in the starter's vocabulary, 4.2 in
@@ -50,8 +51,28 @@ def render(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> lis
     suffix = tokenize(head(unix(segments.suffix), int(n_room * SUFFIX_SHARE), tokenize))
     begin = opening(segments, fim, tokenize, int(n_room * SNIPPETS_SHARE))
     n_others = begin.n_tokens + len(suffix) + N_CONTROL_TOKENS
-    prefix = tail(unix(segments.prefix), n_room - n_others, tokenize)
-    return [*begin.before, *_ordered([*begin.in_prefix, *prefix], suffix, fim)]
+    n_left = n_room - n_others
+    near = end_of(unix(segments.prefix), n_left, tokenize)
+    imports = imports_above(near, segments, n_room, tokenize)
+    if imports:
+        near = end_of(unix(segments.prefix), n_left - len(imports), tokenize)
+    prefix = [*begin.in_prefix, *imports, *tokenize(near)]
+    return [*begin.before, *_ordered(prefix, suffix, fim)]
+
+
+def imports_above(near: str, segments: Segments, n_room: int, tokenize: Tokenize) -> list[int]:
+    """The file's imports, where `near`, what is shown left of the cursor, begins below them.
+
+    Of more than there is room for, the last: they are the most the file's own.
+    """
+    lines = unix(segments.imports).splitlines(keepends=True)
+    if not lines or lines[0] in near:
+        return []
+    tokens = tokenize("".join(lines))
+    while len(tokens) > n_room * IMPORTS_SHARE:
+        del lines[: max(1, len(lines) // 8)]
+        tokens = tokenize("".join(lines))
+    return tokens
 
 
 def opening(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> Opening:
@@ -127,13 +148,18 @@ def head(text: str, n_room: int, tokenize: Tokenize) -> str:
 
 
 def tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
+    """The tokens of the end of a text, as `end_of` has it."""
+    return tokenize(end_of(text, n_room, tokenize))
+
+
+def end_of(text: str, n_room: int, tokenize: Tokenize) -> str:
     """The end of a text, without as few whole steps of its beginning as it takes to fit.
 
     The steps are counted from the text's beginning: while it grows at its end, the same beginning
     is left out until the next step is due.
     """
     if n_room <= 0:
-        return []
+        return ""
     step_chars = max(1, int(n_room * _PREFIX_STEP_SHARE * _FEW_CHARS_PER_TOKEN))
     n_over_chars = max(0, len(text) - n_room * MOST_CHARS_PER_TOKEN)
     n_steps = math.ceil(n_over_chars / step_chars)
@@ -142,7 +168,7 @@ def tail(text: str, n_room: int, tokenize: Tokenize) -> list[int]:
         tokens = tokenize(kept)
         n_over_tokens = len(tokens) - n_room
         if n_over_tokens <= 0:
-            return tokens
+            return kept
         # Half as far as the average says, since the beginning may be denser than the rest.
         n_over_chars = n_over_tokens * len(kept) // (2 * len(tokens))
         n_steps += max(1, n_over_chars // step_chars)

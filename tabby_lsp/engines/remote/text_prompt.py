@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tabby_lsp.domain import Snippet
 from tabby_lsp.engines.llama.layout import render
 from tabby_lsp.languages import BY_ID
 from tabby_lsp.models.families import fim_of_family
@@ -99,7 +98,11 @@ def _harmless(segments: Segments, family: FimFamily | None) -> Segments:
         path=without_controls(segments.path, family),
         repository=without_controls(segments.repository, family),
         snippets=tuple(
-            Snippet(without_controls(each.path, family), without_controls(each.text, family))
+            replace(
+                each,
+                path=without_controls(each.path, family),
+                text=without_controls(each.text, family),
+            )
             for each in segments.snippets
         ),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types as lsp
 
 from tabby_lsp.completion.cursor import last_line
+from tabby_lsp.completion.imports import HEAD_CHARS
 from tabby_lsp.completion.outcomes import Shown
 from tabby_lsp.documents import Document, Position, path_of
 from tabby_lsp.index.neighbours import OpenFile
@@ -46,6 +47,7 @@ def ask_at(
         character=position.character,
         prefix=prefix,
         suffix=suffix,
+        head=document.head(position, HEAD_CHARS),
         n_document_chars=document.n_chars,
         automatic=False,
         others=[open_file(other) for other in others],
