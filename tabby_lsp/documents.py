@@ -9,6 +9,7 @@ import io
 import os
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote
@@ -128,7 +129,7 @@ class Document:
     def head(self, position: Position, n_chars: int) -> str:
         """Give about the first `n_chars` characters, in whole lines, all above `position`."""
         taken: list[str] = []
-        for line in self._lines[: self._locate(position)[0]]:
+        for line in islice(self._lines, self._locate(position)[0]):
             n_chars -= len(line)
             if n_chars < 0:
                 break

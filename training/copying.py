@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tabby_lsp.engines.llama.copying import Copying
+from tabby_lsp.engines.llama.copying import BREAK, Copying
 from tabby_lsp.engines.llama.healing import Vocabulary
 from tabby_lsp.models.families import CopyGate
 from training.pieces import END, N_SPECIAL
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from tokenizers import Tokenizer
 
     from training.model import Decoder
     from training.samples import Asked
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
 ANY_GATE = CopyGate((0.0, 0.0, 0.0, 0.0), (0.0,) * 8)
 _N_FACTS = 4
 _START = -2.5  # a twelfth is copied
+_LARGEST = 19.0  # the product takes none of 20
 # Keeps weights small that hardly matter; times the square of their distance from the start.
 _REGRET = 2e-3
 
 
-def fit(model: Decoder, pieces: Sequence[bytes], asked: Iterable[Asked]) -> CopyGate:
+def fit(
+    model: Decoder, tokenizer: Tokenizer, pieces: Sequence[bytes], asked: Iterable[Asked]
+) -> CopyGate:
     """The gate with which the answers at these places are the least surprise."""
     vocabulary = Vocabulary(pieces)
-    steps = [step for each in asked for step in _steps(model, vocabulary, each)]
+    steps = [step for each in asked for step in _steps(model, tokenizer, vocabulary, each)]
     said = torch.tensor([step[0] for step in steps], dtype=torch.float64)
     found = torch.tensor(np.array([step[1] for step in steps]), dtype=torch.float64)
     weights = torch.zeros(_N_FACTS + ANY_GATE.n_lengths, dtype=torch.float64)
@@ -52,7 +56,8 @@ def fit(model: Decoder, pieces: Sequence[bytes], asked: Iterable[Asked]) -> Copy
         return loss.item()
 
     optimizer.step(surprise)
-    count, agreement, sureness, typed, *biases = weights.detach().tolist()
+    found_weights = weights.detach().clamp(-_LARGEST, _LARGEST)
+    count, agreement, sureness, typed, *biases = found_weights.tolist()
     return CopyGate((count, agreement, sureness, typed), tuple(biases))
 
 
@@ -70,7 +75,7 @@ def _nats(weights: torch.Tensor, said: torch.Tensor, found: torch.Tensor) -> tor
 
 @torch.no_grad()
 def _steps(
-    model: Decoder, vocabulary: Vocabulary, asked: Asked
+    model: Decoder, tokenizer: Tokenizer, vocabulary: Vocabulary, asked: Asked
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
     """For each token of an answer: its probability, and what is found for each length.
 
@@ -80,7 +85,9 @@ def _steps(
     tokens = torch.tensor([*prompt, *asked.answer])
     stream = model.stream(tokens, [len(tokens)], torch.float32)[len(prompt) - 1 : -1]
     every = model.token_embd(stream).numpy()
-    source = Copying(ANY_GATE, asked.anchor.elsewhere, asked.open_tokens)
+    texts = tokenizer.encode_batch([*asked.elsewhere], add_special_tokens=False)
+    elsewhere = [token for text in texts for token in (*text.ids, BREAK)]
+    source = Copying(ANY_GATE, elsewhere, asked.open_tokens)
     left = asked.typed.encode()
     for token, logits in zip(asked.answer, every, strict=True):
         is_typed = bool(left)

@@ -95,10 +95,9 @@ def copy_gate(
 
     settle()
     of_bytes = tokenizer.bytes_of(pieces)
-    fim = replace(samples.FIM, copy_gate=copying.ANY_GATE)
-    sampler = samples.Sampler(files, pieces, of_bytes, fim, cross_file_share=0.0)
+    sampler = samples.Sampler(files, pieces, of_bytes, cross_file_share=0.0)
     asked = (each for seed in count(_GATE_SEED) for each in sampler.ask(seed))
-    return copying.fit(model, of_bytes, islice(asked, n_places))
+    return copying.fit(model, pieces, of_bytes, islice(asked, n_places))
 
 
 def corpus_for(folder: Path, minutes: float) -> list[corpus.File]:

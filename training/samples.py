@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabby_lsp.completion.cursor import Cursor
+from tabby_lsp.completion.imports import HEAD_CHARS, imports_of
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.domain import Segments, Snippet
-from tabby_lsp.engines.llama.anchor import drop_anchor
+from tabby_lsp.engines.llama.anchor import drop_anchor, texts_elsewhere
 from tabby_lsp.engines.llama.healing import Vocabulary, n_taken_back
 from tabby_lsp.index.chunks import chunks
 from tabby_lsp.models.families import Fim
@@ -54,8 +55,8 @@ FIM = Fim(
     end_tokens=frozenset({END}),
 )
 
-# The room for a prompt in the product, whose context has 1,024 tokens and whose lines 48.
-MAX_PROMPT = 976
+# The room for a prompt in the product, whose context has 1,024 tokens and whose blocks 96.
+MAX_PROMPT = 928
 _MAX_MIDDLE = 46
 _MIN_PROMPT = 320
 _PREFIX_CHARS, _SUFFIX_CHARS = 6_000, 2_000
@@ -89,6 +90,7 @@ class Asked:
     open_tokens: list[int]  # without what is taken back
     typed: str  # what is taken back
     answer: list[int]  # begins with that; its end is cut off where it is too long
+    elsewhere: tuple[str, ...]  # what there is of text besides the open one
 
     @property
     def prompt(self) -> list[int]:
@@ -117,11 +119,9 @@ class Sampler:
         files: Sequence[File],
         tokenizer: Tokenizer,
         pieces: Sequence[bytes],
-        fim: Fim = FIM,
         cross_file_share: float = _CROSS_FILE_SHARE,
     ) -> None:
         """`pieces` are the bytes of the tokenizer's pieces."""
-        self._fim = fim
         self._cross_file_share = cross_file_share
         self._tokenizer = tokenizer
         self._vocabulary = Vocabulary(pieces)
@@ -206,17 +206,19 @@ class Sampler:
         segments = Segments(
             prefix=prefix,
             suffix=suffix,
+            imports=imports_of(text[: min(hole.start, HEAD_CHARS)].rpartition("\n")[0] + "\n"),
             path=file.path if random.random() < 0.9 else "",
             snippets=_snippets(prefix, suffix, others) if others else (),
             rest_closes=rest_closes,
         )
         longest = MAX_PROMPT if random.random() < 0.5 else random.randint(_MIN_PROMPT, MAX_PROMPT)
-        anchor, prompt = drop_anchor(segments, self._fim, self._tokens, longest)
+        anchor, prompt = drop_anchor(segments, FIM, self._tokens, longest)
         open_tokens, typed = self._parted(prompt[len(anchor.before) :])
         # What is left out of the prompt is said by the answer.
         closers = suffix.partition("\n")[0] if rest_closes else ""
         answer = self._tokens(typed + text[hole.start : hole.end] + closers)
-        return Asked(anchor, open_tokens, typed, [*answer, END][:_MAX_MIDDLE])
+        texts = texts_elsewhere(anchor, segments)
+        return Asked(anchor, open_tokens, typed, [*answer, END][:_MAX_MIDDLE], texts)
 
     def _parted(self, tokens: list[int]) -> tuple[list[int], str]:
         """What stays of a prompt's end, and the text of what is taken back."""

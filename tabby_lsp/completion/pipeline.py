@@ -200,7 +200,7 @@ def _segments(question: Question, snippets: tuple[Snippet, ...], step: str) -> S
     return Segments(
         prefix=for_model(without_secrets(question.cursor.prefix), step),
         suffix=for_model(without_secrets(question.cursor.suffix), step),
-        imports=without_secrets(question.imports),
+        imports=for_model(without_secrets(question.imports), step),
         path=question.path,
         repository=question.repository,
         language=question.cursor.language,

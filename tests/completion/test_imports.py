@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tabby_lsp.completion.imports import imports_of
@@ -54,6 +56,28 @@ def test_other_languages(line: str) -> None:
 )
 def test_what_only_looks_like_one(line: str) -> None:
     check(line, "")
+
+
+def test_a_bracket_in_a_comment_opens_nothing() -> None:
+    check("import os  # see (1\nx = 1\nimport re\n", "import os  # see (1\nimport re\n")
+
+
+def test_a_line_may_go_on_behind_a_backslash() -> None:
+    check("from a import b, \\\n    c\nx = 1\n", "from a import b, \\\n    c\n")
+
+
+def test_a_blank_line_ends_what_was_left_open() -> None:
+    check("from a import (\n    b\n\nx = 1\n", "from a import (\n    b\n")
+
+
+@pytest.mark.parametrize("word", ["using", "const", "import", "use", "export {"])
+def test_a_long_line_takes_no_longer_than_a_text(word: str) -> None:
+    """Here 0.4 s each with expressions that look through all of it."""
+    started_s = time.perf_counter()
+    for n in range(20):
+        imports_of(word + " " * (3_900 - n))
+
+    assert time.perf_counter() - started_s < 2
 
 
 def test_a_statement_without_an_end_is_not_the_whole_file() -> None:

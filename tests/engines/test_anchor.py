@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabby_lsp.domain import Segments, Snippet
-from tabby_lsp.engines.llama.anchor import Anchor, drop_anchor, with_tail
+from tabby_lsp.engines.llama.anchor import Anchor, drop_anchor, texts_elsewhere, with_tail
 from tabby_lsp.engines.llama.kv import n_common
 from tests.engines.test_layout import BOS, FIM, MID, PRE, SUF, spell, tokenize
 
@@ -196,3 +196,38 @@ def test_imports_that_the_window_shows_are_not_shown_twice(layout: Layout) -> No
     _, prompt = drop_anchor(whole, replace(FIM, layout=layout), tokenize, 1_000)
 
     assert spell(prompt).count("import os") == 1
+
+
+def test_what_stands_elsewhere_is_what_stands_there_now() -> None:
+    def elsewhere(segments: Segments) -> tuple[str, ...]:
+        return texts_elsewhere(anchor, segments)
+
+    snippet = Snippet("b.py", "B\n")
+    body = "".join(f"x{n} = 1\n" for n in range(100))
+    below = "".join(f"y{n} = 1\n" for n in range(100))
+    shelf = {"imports": "import shelf\n", "snippets": (snippet,)}
+    spm = replace(FIM, layout="spm_v2")
+    anchor, prompt = drop_anchor(place(body, "\n" + below, **shelf), spm, tokenize, 600)
+    window = spell(prompt).rpartition("import shelf\n")[2]
+    above = body[: -len(window)]
+
+    assert elsewhere(place(body + "z", "\n" + below, **shelf)) == (
+        "B\n", "\n" + below, "import shelf\n", above,
+    )  # fmt: skip
+    changed = below.replace("y99", "new_name")
+    assert elsewhere(place(body + "z", "\n" + changed, **shelf))[1] == "\n" + changed
+    assert elsewhere(place(body.replace("x0", "w"), "", **shelf))[-1] == above.replace("x0", "w")
+
+
+def test_where_the_prefix_is_first_the_window_is_elsewhere() -> None:
+    anchor, _ = drop_anchor(place(ABOVE + "    c"), FIM, tokenize, 1_000)
+
+    assert texts_elsewhere(anchor, place(ABOVE + "    c")) == (BELOW, ABOVE)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_imports_and_a_long_path_keep_to_the_room(layout: Layout) -> None:
+    segments = replace(place("x = 1\n" * 200, imports="import os\n" * 9), path="p" * 290)
+    _, prompt = drop_anchor(segments, replace(FIM, layout=layout), tokenize, 400)
+
+    assert len(prompt) <= 400

@@ -95,6 +95,17 @@ def test_a_long_answer_has_room() -> None:
     assert said == [2, 3, 1] * 100
 
 
+def test_nothing_follows_where_nothing_was_said() -> None:
+    assert probabilities([3, 7], []) == pytest.approx([1 / N_VOCAB] * N_VOCAB)
+
+
+def test_of_many_places_the_nearest_count() -> None:
+    far, near = [3, 7, 5] * 5_000, [3, 8, 5] * 256
+
+    assert probabilities([*far, *near], [3])[7] == pytest.approx(0.5 / N_VOCAB)
+    assert probabilities([*far, *near[3:]], [3])[7] > 0.5 / N_VOCAB
+
+
 @given(elsewhere=TOKENS, before=TOKENS.filter(bool), seed=st.integers(0, 99))
 def test_it_is_as_if_each_length_was_counted_by_hand(
     elsewhere: list[int], before: list[int], seed: int

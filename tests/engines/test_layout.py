@@ -162,6 +162,10 @@ def test_the_imports_stand_above_a_window_that_begins_below_them() -> None:
     assert shown(body + "y", 1_000) == IMPORTS + body + "y"
 
 
+def test_a_line_that_only_contains_the_first_import_is_not_it() -> None:
+    assert shown("import osx\n" * 60, 300).startswith(IMPORTS)
+
+
 def test_of_more_imports_than_there_is_room_for_the_last_are_shown() -> None:
     assert shown("x = 1\n" * 100, 200).startswith("from a import B\nx = 1\n")
     assert shown("x = 1\n" * 100, 60).startswith("x = 1\n")

@@ -56,7 +56,12 @@ def test_no_text_writes_a_control_token(prefix: str, suffix: str) -> None:
     path, repository = suffix[:9], prefix[:9]
     snippets = (Snippet(prefix[-9:] or "p", suffix + "\n"),)
     segments = Segments(
-        prefix=prefix, suffix=suffix, path=path, repository=repository, snippets=snippets
+        prefix=prefix,
+        suffix=suffix,
+        imports="".join(prefix.split("\n")) + "\n" + suffix,
+        path=path,
+        repository=repository,
+        snippets=snippets,
     )
     plain = Segments(
         prefix="p",

@@ -11,12 +11,11 @@ right of the cursor nothing that is not there.
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabby_lsp.engines.llama.copying import BREAK
 from tabby_lsp.engines.llama.layout import (
+    IMPORTS_SHARE,
     MOST_CHARS_PER_TOKEN,
     N_CONTROL_TOKENS,
     SNIPPETS_SHARE,
@@ -45,6 +44,8 @@ _STEP_SHARE = 0.25
 # More than that behind the middle token becomes prefix: nobody was trained on much more.
 _TAIL_SHARE = 0.25
 _MOST_TAIL_TOKENS = 512
+# Of each text that is only looked at for what may be copied.
+_MOST_ELSEWHERE_CHARS = 8_000
 # In the last lines somebody is at work.
 _LINES_AT_WORK = 12
 
@@ -55,14 +56,13 @@ class Anchor:
 
     about: tuple[str, str]  # path and repository
     snippets: tuple[Snippet, ...]
+    imports: str
     before: tuple[int, ...]  # tokens before the open text
     after: tuple[int, ...]  # and behind it
     fixed: str  # of the text left of the cursor, what stays as it is
     is_open: bool  # whether `fixed` belongs to the open text; else it is in `before`
     suffix: str  # what is shown of the text right of the cursor
     suffix_is_cut: bool
-    # All that is not in the open text, read or not, for a model that needs help to copy from it.
-    elsewhere: array[int]
     n_most_open: int  # tokens that the open text may have
 
 
@@ -102,7 +102,7 @@ def drop_anchor(
     n_most_open = n_left if is_open else min(int(n_room * _TAIL_SHARE), _MOST_TAIL_TOKENS)
     n_near = n_left if is_open else n_left - n_most_open
     near = _near(unix(segments.prefix), n_near, tokenize, others)
-    imports = imports_above(near, segments, n_room, tokenize)
+    imports = imports_above(near, segments, int(min(n_room * IMPORTS_SHARE, n_near)), tokenize)
     if imports:
         n_near, n_most_open = n_near - len(imports), n_most_open - len(imports) * is_open
         near = _near(unix(segments.prefix), n_near, tokenize, others)
@@ -118,10 +118,10 @@ def drop_anchor(
     else:
         fixed = _above_work(near)
         before = (*begin.before, fim.prefix, *right, *middle, *begin.in_prefix, *imports)
-    static = "" if is_open else fixed
     anchor = Anchor(
         about=_about(segments),
         snippets=segments.snippets,
+        imports=segments.imports,
         before=before,
         after=after,
         fixed=fixed,
@@ -129,7 +129,6 @@ def drop_anchor(
         suffix=suffix,
         suffix_is_cut=is_cut,
         n_most_open=n_most_open,
-        elsewhere=_elsewhere(segments, near, static, tokenize) if fim.copy_gate else array("i"),
     )
     return anchor, _spelled(anchor, near[len(fixed) :], tokenize)
 
@@ -139,19 +138,23 @@ def _spelled(anchor: Anchor, tail: str, tokenize: Tokenize) -> list[int]:
     return [*anchor.before, *tokenize(open_text), *anchor.after]
 
 
-def _elsewhere(segments: Segments, near: str, fixed: str, tokenize: Tokenize) -> array[int]:
-    """Snippets whole, the text right of the cursor, and left of it what stands before the window.
+def texts_elsewhere(anchor: Anchor, segments: Segments) -> tuple[str, ...]:
+    """What there is of text that is not in the open text, read or not; the nearest last.
 
-    What stands nearer comes later.
+    It is as it is now, also where the anchor shows what was there before.
     """
     prefix = unix(segments.prefix)
+    n_shown = len(anchor.fixed) + len(_tail(anchor.fixed, prefix) or "")
+    above = prefix[: max(0, len(prefix) - n_shown)]
+    imports = unix(segments.imports)
     texts = (
-        *(unix(each.text) for each in sorted(segments.snippets, key=lambda each: -each.rank)),
-        _right_of(segments),
-        prefix[: len(prefix) - len(near)],
-        fixed,
+        *(each.text for each in sorted(anchor.snippets, key=lambda each: -each.rank)),
+        _right_of(segments)[:_MOST_ELSEWHERE_CHARS],
+        "" if imports in prefix else imports,
+        above[-_MOST_ELSEWHERE_CHARS:],
+        "" if anchor.is_open else anchor.fixed,
     )
-    return array("i", (token for text in texts if text for token in (*tokenize(text), BREAK)))
+    return tuple(unix(text)[:_MOST_ELSEWHERE_CHARS] for text in texts if text)
 
 
 def _about(segments: Segments) -> tuple[str, str]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Between two texts: no token, and nothing that is the same on both sides of it.
 BREAK = -1
 _ROOM = 64
+# A table of zeros has thousands, and to look at each takes longer than the model does.
+_MOST_PLACES = 256
 
 
 class Copying:
@@ -82,6 +84,8 @@ class Copying:
         First behind the last token alone, then behind the last two, and so on while there are any.
         """
         tokens, last = self._tokens, len(self._tokens) - 1
+        if tokens[last] == BREAK:
+            return []
         places = [p for p in self._places(tokens[last]) if tokens[p + 1] != BREAK]
         if places and _is_narrowed(logits):
             places = [p for p in places if logits[tokens[p + 1]] > -math.inf]
@@ -96,11 +100,11 @@ class Copying:
         return found
 
     def _places(self, token: int) -> list[int]:
-        """Where a token stands before the last one."""
+        """Where a token stands before the last one; of many places the nearest."""
         import numpy as np
 
         last = len(self._tokens) - 1
-        places: list[int] = np.flatnonzero(self._found[:last] == token).tolist()
+        places: list[int] = np.flatnonzero(self._found[:last] == token)[-_MOST_PLACES:].tolist()
         return places
 
 

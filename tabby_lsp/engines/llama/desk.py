@@ -5,15 +5,17 @@ Invariant: which of them is taken is told by what has to be read; all of them sp
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tabby_lsp.engines.llama.anchor import drop_anchor, with_tail
+from tabby_lsp.engines.llama.anchor import drop_anchor, texts_elsewhere, with_tail
+from tabby_lsp.engines.llama.copying import BREAK
 from tabby_lsp.engines.llama.healing import n_taken_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tabby_lsp.domain import GenerationRequest, Segments
     from tabby_lsp.engines.llama.anchor import Anchor
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     Cost = Callable[[list[int]], int]
 
 _MOST_DOCUMENTS = 64
+_MOST_ELSEWHERE = 4
 # Places of one document, so that going back and forth between them is known too.
 _MOST_ANCHORS = 4
 # What is cheaper by so many tokens is not worth to leave the latest anchor for.
@@ -39,9 +42,9 @@ class Prompt:
     """What a model reads, and what its answer has to begin with."""
 
     tokens: list[int]
-    anchor: Anchor
     open_tokens: list[int]  # those of the open text, which are among them
     typed: bytes = b""
+    elsewhere: Sequence[int] = ()  # those of all other text, where a model needs help to copy
 
 
 class Desk:
@@ -52,6 +55,7 @@ class Desk:
         self.vocabulary = vocabulary
         self._fim = fim
         self._tokenize = tokenize
+        self._elsewhere: OrderedDict[tuple[str, ...], array[int]] = OrderedDict()
         self._anchors: OrderedDict[str, list[Anchor]] = OrderedDict()  # the latest first
 
     def prompt(self, request: GenerationRequest, n_room: int, cost: Cost, *, heals: bool) -> Prompt:
@@ -72,7 +76,10 @@ class Desk:
             kept = replace(segments, snippets=fit[0].snippets) if fit else segments
             anchor, prompt = drop_anchor(kept, self._fim, self._tokenize, n_room, fit)
         self.hold(request.document, anchor)
-        return self._healed(prompt, anchor, heals=heals)
+        healed = self._healed(prompt, anchor, heals=heals)
+        if self._fim.copy_gate is None or not heals:
+            return healed
+        return replace(healed, elsewhere=self._tokens_of(texts_elsewhere(anchor, segments)))
 
     def renewed(self, request: GenerationRequest, n_room: int) -> tuple[Anchor, list[int]] | None:
         """A better anchor for a place, where the one that is used there is worn, and its prompt.
@@ -93,7 +100,8 @@ class Desk:
             # In less room, so that the window is cut.
             n_less = int(n_room * _LESS_SHARE)
             return drop_anchor(request.segments, self._fim, self._tokenize, n_less)
-        if is_long or used.snippets != request.segments.snippets:
+        now = request.segments
+        if is_long or (used.snippets, used.imports) != (now.snippets, now.imports):
             return drop_anchor(request.segments, self._fim, self._tokenize, n_room, anchors)
         return None
 
@@ -107,10 +115,21 @@ class Desk:
         vocabulary = self.vocabulary
         begin, end = len(anchor.before), len(prompt) - len(anchor.after)
         if vocabulary is None or not heals:
-            return Prompt(prompt, anchor, prompt[begin:end])
+            return Prompt(prompt, prompt[begin:end])
         start = end - n_taken_back(prompt[begin:end], vocabulary)
         typed = b"".join(vocabulary.pieces[token] for token in prompt[start:end])
-        return Prompt([*prompt[:start], *prompt[end:]], anchor, prompt[begin:start], typed)
+        return Prompt([*prompt[:start], *prompt[end:]], prompt[begin:start], typed)
+
+    def _tokens_of(self, texts: tuple[str, ...]) -> array[int]:
+        """The tokens of texts, with a break behind each; they stay the same from key to key."""
+        found = self._elsewhere.pop(texts, None)
+        if found is None:
+            every = (token for text in texts for token in (*self._tokenize(text), BREAK))
+            found = array("i", every)
+        self._elsewhere[texts] = found
+        if len(self._elsewhere) > _MOST_ELSEWHERE:
+            self._elsewhere.popitem(last=False)
+        return found
 
 
 def _may_show(anchor: Anchor, request: GenerationRequest) -> bool:

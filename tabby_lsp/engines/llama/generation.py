@@ -97,7 +97,7 @@ class _Likeliest:
     def _source(self, said: Sequence[int]) -> Copying | None:
         gate, prompt = self.fim.copy_gate, self.prompt
         before = [*prompt.open_tokens, *said]
-        return Copying(gate, prompt.anchor.elsewhere, before) if gate and before else None
+        return Copying(gate, prompt.elsewhere, before) if gate else None
 
     def _typed_behind(self, said: Sequence[int]) -> bytes:
         return self.prompt.typed[sum(len(self.model.piece(token)) for token in said) :]

@@ -53,7 +53,7 @@ def render(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> lis
     n_others = begin.n_tokens + len(suffix) + N_CONTROL_TOKENS
     n_left = n_room - n_others
     near = end_of(unix(segments.prefix), n_left, tokenize)
-    imports = imports_above(near, segments, n_room, tokenize)
+    imports = imports_above(near, segments, int(min(n_room * IMPORTS_SHARE, n_left)), tokenize)
     if imports:
         near = end_of(unix(segments.prefix), n_left - len(imports), tokenize)
     prefix = [*begin.in_prefix, *imports, *tokenize(near)]
@@ -61,17 +61,19 @@ def render(segments: Segments, fim: Fim, tokenize: Tokenize, n_room: int) -> lis
 
 
 def imports_above(near: str, segments: Segments, n_room: int, tokenize: Tokenize) -> list[int]:
-    """The file's imports, where `near`, what is shown left of the cursor, begins below them.
+    """The file's imports, where `near`, what is shown left of the cursor, has not the first.
 
-    Of more than there is room for, the last: they are the most the file's own.
+    Of more than `n_room` tokens, the last: they are the most the file's own.
     """
-    lines = unix(segments.imports).splitlines(keepends=True)
-    if not lines or lines[0] in near:
+    imports = unix(segments.imports)
+    first = imports.partition("\n")[0]
+    if not first or f"\n{first}\n" in f"\n{near}\n":
         return []
-    tokens = tokenize("".join(lines))
-    while len(tokens) > n_room * IMPORTS_SHARE:
-        del lines[: max(1, len(lines) // 8)]
-        tokens = tokenize("".join(lines))
+    tokens = tokenize(imports)
+    while tokens and len(tokens) > n_room:
+        # A line at least, and about an eighth of them.
+        imports = imports[imports.find("\n", len(imports) // 8) + 1 or len(imports) :]
+        tokens = tokenize(imports)
     return tokens
 
 

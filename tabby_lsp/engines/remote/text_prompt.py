@@ -95,6 +95,7 @@ def _harmless(segments: Segments, family: FimFamily | None) -> Segments:
         segments,
         prefix=without_controls(segments.prefix, family),
         suffix=without_controls(segments.suffix, family),
+        imports=without_controls(segments.imports, family),
         path=without_controls(segments.path, family),
         repository=without_controls(segments.repository, family),
         snippets=tuple(
