@@ -13,7 +13,7 @@ from tabby_lsp.models.catalog import entry_of, names_like
 from tabby_lsp.models.cursor import ModelFileError
 
 STARTER = "starter"
-STARTER_SHA256 = "8787aa403647fbf7b810e38b855b36503d2d9a149255afc8c86dac197fcbf448"
+STARTER_SHA256 = "09879db967ce43312df1afb576df75e6e375abd199c62c144244e81523976653"
 _STARTER_PATH = Path(__file__).parent / "starter" / "starter-python-6.5m-q8_0.gguf"
 
 
