@@ -83,7 +83,7 @@ train: .venv/.has-local build/training/venv/.has-training ## make a model like t
 		--context siblings --places 60 --lines 5
 
 test-training: .venv/.has-local build/training/venv/.has-training ## test what needs torch: llama.cpp computes the same
-	@$(TRAINING_PYTHON) -m pytest --override-ini addopts=--import-mode=importlib \
+	@$(TRAINING_PYTHON) -m pytest --noconftest --override-ini addopts=--import-mode=importlib \
 		--override-ini filterwarnings= tests/training/check_*.py
 
 docs: .venv/.has-test ## write the pages that come from the code

@@ -41,7 +41,7 @@ def check_same_logits(model: Decoder, path: Path, tokens: list[int], folder: Pat
     theirs = llama_cpp_says(path, tokens, [], folder)["logits"]
     with torch.no_grad():
         ours = model.logits(torch.tensor(tokens)).numpy()
-    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.9995
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.999  # activations of 8 bits
     assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.9
 
 
