@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.cursor import Cursor
-from tabby_lsp.completion.imports import HEAD_CHARS, imports_of
+from tabby_lsp.completion.imports import head_of, imports_of
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.config import name_of
 from tabby_lsp.domain import Sampling, Snippet, TextRequest, Timings
@@ -79,7 +79,7 @@ class Suggest:
         question = pipeline.Question(
             uri=f"tabby:{uuid.uuid4()}",
             cursor=Cursor(prefix=wanted.prefix, suffix=wanted.suffix, language=wanted.language),
-            imports=imports_of(wanted.prefix[:HEAD_CHARS].rpartition("\n")[0] + "\n"),
+            imports=imports_of(head_of(wanted.prefix)),
             path=wanted.path,
             repository=name_of(wanted.git_url) if wanted.git_url else "",
             automatic=False,  # The client has decided that it wants one.

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabby_lsp.completion.cursor import Cursor
-from tabby_lsp.completion.imports import HEAD_CHARS, imports_of
+from tabby_lsp.completion.imports import head_of, imports_of
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.domain import Segments, Snippet
 from tabby_lsp.engines.llama.anchor import drop_anchor, texts_elsewhere
@@ -206,7 +206,7 @@ class Sampler:
         segments = Segments(
             prefix=prefix,
             suffix=suffix,
-            imports=imports_of(text[: min(hole.start, HEAD_CHARS)].rpartition("\n")[0] + "\n"),
+            imports=imports_of(head_of(text[: hole.start])),
             path=file.path if random.random() < 0.9 else "",
             snippets=_snippets(prefix, suffix, others) if others else (),
             rest_closes=rest_closes,

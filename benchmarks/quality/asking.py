@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from tabby_lsp.app import App, build
-from tabby_lsp.completion.imports import HEAD_CHARS
+from tabby_lsp.completion.imports import head_of
 from tabby_lsp.domain import EngineError, GenerationRequest
 from tabby_lsp.index.neighbours import OpenFile
 from tabby_lsp.request import Ask
@@ -158,7 +158,7 @@ class Asker:
             character=len(before) - before.rfind("\n") - 1,
             prefix=before[-limits.prefix_chars :],
             suffix=place.after[: limits.suffix_chars],
-            head=before[:HEAD_CHARS].rpartition("\n")[0] + "\n",
+            head=head_of(before),
             n_document_chars=len(before) + len(place.after),
             automatic=automatic,
             others=_imported(place) if self._context == "all" else (),

@@ -35,6 +35,11 @@ _MOST_CHARS = 200
 _COMMENT = re.compile(r"(?:#|//).*")
 
 
+def head_of(prefix: str) -> str:
+    """The first lines of a text that ends at the cursor, without the cursor's own."""
+    return prefix[:HEAD_CHARS].rpartition("\n")[0] + "\n"
+
+
 @lru_cache(maxsize=64)  # documents at work on; asked for with every key
 def imports_of(head: str) -> str:
     """The import statements in the first lines of a file; the last line may be cut off."""
