@@ -87,12 +87,17 @@ def test_what_has_been_said_is_looked_for_next() -> None:
     assert said == [7, 8, 9]
 
 
-def test_a_long_answer_has_room() -> None:
-    source = Copying(HALF, [1, 2, 3, 1], [1])
+def test_an_answer_does_not_copy_itself() -> None:
+    """`Any, Callable, Callable, Callable`, said where nothing but `Any, ` stood before."""
+    source = Copying(HALF, [], [3, 7])
     likeliest = copying(partial(choose, end_tokens=[0]), source)
-    said = [likeliest(np.zeros(N_VOCAB, dtype=np.float32)).token for _ in range(300)]
+    flat = np.zeros(N_VOCAB, dtype=np.float32)
+    for token in (8, 5, 8):
+        source.hear(token)
 
-    assert said == [2, 3, 1] * 100
+    assert source.followers(flat) == []
+    source.hear(3)
+    assert [likeliest(flat).token, source.followers(flat)] == [7, []]
 
 
 def test_nothing_follows_where_nothing_was_said() -> None:
@@ -106,9 +111,9 @@ def test_of_many_places_the_nearest_count() -> None:
     assert probabilities([*far, *near[3:]], [3])[7] > 0.5 / N_VOCAB
 
 
-@given(elsewhere=TOKENS, before=TOKENS.filter(bool), seed=st.integers(0, 99))
+@given(elsewhere=TOKENS, before=TOKENS.filter(bool), said=TOKENS, seed=st.integers(0, 99))
 def test_it_is_as_if_each_length_was_counted_by_hand(
-    elsewhere: list[int], before: list[int], seed: int
+    elsewhere: list[int], before: list[int], said: list[int], seed: int
 ) -> None:
     """The law that the gate is fitted for: from short to long, each takes its part of what is."""
     logits = np.random.default_rng(seed).normal(size=N_VOCAB)
@@ -117,7 +122,7 @@ def test_it_is_as_if_each_length_was_counted_by_hand(
     gate = CopyGate((0.3, 1.0, -1.0, 0.0), (-1.0, -0.5, 0.0, 0.5))
     texts = [elsewhere, before]
     for n_same in range(1, gate.n_lengths + 1):
-        ending = before[-n_same:]
+        ending = [*before, *said][-n_same:]
         found = [
             text[at + n_same]
             for text in texts
@@ -129,7 +134,10 @@ def test_it_is_as_if_each_length_was_counted_by_hand(
             agreement = counts.max() / len(found)
             part = gate.part(n_same, len(found), agreement, sureness, is_typed=False)
             told = told * (1 - part) + counts * part / len(found)
-    mixed = Copying(gate, elsewhere, before).mixed(logits.astype(np.float32)).astype(np.float64)
+    source = Copying(gate, elsewhere, before)
+    for token in said:
+        source.hear(token)
+    mixed = source.mixed(logits.astype(np.float32)).astype(np.float64)
 
     assert np.exp(mixed) / np.exp(mixed).sum() == pytest.approx(told, abs=1e-5)
     assert not math.isnan(mixed.sum())

@@ -5,6 +5,9 @@ its last tokens stood before does. For each length of what is the same there, fr
 eight, the tokens that followed get a part of the probability. How large that part is, a gate
 decides by how often and how uniformly something followed, and by how sure the model is itself.
 
+What the answer itself has said tells where to look, and is no place to look in: a model that
+copies itself says `Callable, Callable, Callable`.
+
 Invariant: what the model cannot say (of which the logit is minus infinity) is not said.
 """
 
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
 # Between two texts: no token, and nothing that is the same on both sides of it.
 BREAK = -1
-_ROOM = 64
 # A table of zeros has thousands, and to look at each takes longer than the model does.
 _MOST_PLACES = 256
 
@@ -38,17 +40,12 @@ class Copying:
 
         self._gate = gate
         # As numbers to search, and as a list to look at single ones: each is fast at one thing.
-        both = (elsewhere, (BREAK,), before, (BREAK,) * _ROOM)
+        both = (elsewhere, (BREAK,), before)
         self._found = np.concatenate([np.array(part, dtype=np.int32) for part in both])
-        self._tokens: list[int] = self._found[:-_ROOM].tolist()
+        self._tokens: list[int] = self._found.tolist()
 
     def hear(self, token: int) -> None:
         """What has been said."""
-        import numpy as np
-
-        if len(self._tokens) == len(self._found):
-            self._found = np.pad(self._found, (0, len(self._found)), constant_values=BREAK)
-        self._found[len(self._tokens)] = token
         self._tokens.append(token)
 
     def mixed(self, logits: NDArray[Any]) -> NDArray[Any]:
@@ -100,11 +97,10 @@ class Copying:
         return found
 
     def _places(self, token: int) -> list[int]:
-        """Where a token stands before the last one; of many places the nearest."""
+        """Where something stands behind a token; of many places the nearest."""
         import numpy as np
 
-        last = len(self._tokens) - 1
-        places: list[int] = np.flatnonzero(self._found[:last] == token)[-_MOST_PLACES:].tolist()
+        places: list[int] = np.flatnonzero(self._found[:-1] == token)[-_MOST_PLACES:].tolist()
         return places
 
 

@@ -96,8 +96,12 @@ class _Likeliest:
 
     def _source(self, said: Sequence[int]) -> Copying | None:
         gate, prompt = self.fim.copy_gate, self.prompt
-        before = [*prompt.open_tokens, *said]
-        return Copying(gate, prompt.elsewhere, before) if gate else None
+        if gate is None:
+            return None
+        source = Copying(gate, prompt.elsewhere, prompt.open_tokens)
+        for token in said:
+            source.hear(token)
+        return source
 
     def _typed_behind(self, said: Sequence[int]) -> bytes:
         return self.prompt.typed[sum(len(self.model.piece(token)) for token in said) :]
