@@ -114,6 +114,7 @@ class HostedEngine:
         await self._link.part()
 
     async def _pieces(self, do: str, request: Any) -> AsyncGenerator[Piece, None]:
+        waits_for_another = self._state == "away"
         await self.load()
         conversation = self._conversation
         assert conversation is not None, "it is there once the model is loaded"
@@ -125,17 +126,15 @@ class HostedEngine:
             async with aclosing(conversation.ask(question)) as replies:
                 async for reply in replies:
                     piece = unpacked(Piece, reply["piece"])
-                    self._n_evaluated += (
-                        piece.timings.n_evaluated_tokens - before.n_evaluated_tokens
-                    )
-                    self._n_generated += (
-                        piece.timings.n_generated_tokens - before.n_generated_tokens
-                    )
+                    self._count(piece.timings, before)
                     before = piece.timings
                     yield piece
                     # Whoever closes this early has had an answer too, and it ends just there.
                     self._deaths.forgive()
-            self._is_well()
+            self._deaths.forgive()
+            # Whoever waited for it is told first what became of the host before.
+            if self._state == "ready" and not waits_for_another:
+                self._message = ""
         finally:
             self._n_asked -= 1
 
@@ -196,12 +195,6 @@ class HostedEngine:
         """What the host says it has done, also for questions that were left early."""
         self._n_evaluated = max(self._n_evaluated, n_evaluated)
         self._n_generated = max(self._n_generated, n_generated)
-
-    def _is_well(self) -> None:
-        """An answer has come to its end, and what was wrong before is of no interest any more."""
-        self._deaths.forgive()
-        if self._state == "ready":
-            self._message = ""
 
     def _host_ended(self) -> None:
         conversation, self._conversation = self._conversation, None

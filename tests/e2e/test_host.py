@@ -26,7 +26,7 @@ from tests.e2e.hosts import (
     pid_of_host,
     status,
 )
-from tests.e2e.wire import Client, isolated_environment, start, wait_until
+from tests.e2e.wire import PATIENCE_S, Client, isolated_environment, start, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -159,6 +159,18 @@ def test_whatever_ends_the_host_the_window_goes_on(
         assert cause in messages(client)[0]
         assert client.foreign == []
         assert not is_alive(pid)
+
+
+def test_who_asks_while_another_host_starts_is_told(home: Path) -> None:
+    """The answer comes from the new one, and would have been the last word of the old one's end."""
+    with start(home) as client:
+        opened(client, home)
+        assert client.complete("untitled:a", END)
+        client.change("untitled:a", 2, {"text": SOURCE.replace("Point", "Place")})
+        os.kill(pid_of_host(home), signal.SIGKILL)
+        assert wait_until(lambda: b"is started again" in client.logged, PATIENCE_S)
+        assert client.complete("untitled:a", END)
+        assert wait_until(lambda: len(messages(client)) == 1, 5)
 
 
 def test_what_is_pending_is_answered_with_nothing(home: Path) -> None:
