@@ -37,6 +37,10 @@ def main() -> None:
     save.add_argument("--places", type=int, default=1_000, help="at which the gate is fitted")
     save.add_argument("--name", required=True)
     save.add_argument("file", type=Path)
+    judge = commands.add_parser("lines", help="count the rests of lines that are right")
+    judge.add_argument("--places", type=int, default=600)
+    judge.add_argument("--cross-file", action="store_true", help="those that need another file")
+    judge.add_argument("model", type=Path, nargs="+", help="a GGUF file, or a run's folder")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     sys.stderr.write(f"{_RUN[arguments.command](arguments)}\n")
@@ -91,7 +95,16 @@ def _export(arguments: argparse.Namespace) -> object:
     return arguments.file
 
 
-_RUN = {"make": _make, "corpus": _corpus, "samples": _samples, "train": _train, "export": _export}
+def _lines(arguments: argparse.Namespace) -> object:
+    from training.lines import judge
+
+    return judge(arguments.folder, arguments.model, arguments.places, arguments.cross_file)
+
+
+_RUN = {
+    "make": _make, "corpus": _corpus, "samples": _samples, "train": _train, "export": _export,
+    "lines": _lines,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

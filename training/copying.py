@@ -73,7 +73,6 @@ def _nats(weights: torch.Tensor, said: torch.Tensor, found: torch.Tensor) -> tor
     return -torch.log(told + 1e-9).mean()
 
 
-@torch.no_grad()
 def _steps(
     model: Decoder, tokenizer: Tokenizer, vocabulary: Vocabulary, asked: Asked
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
@@ -81,19 +80,13 @@ def _steps(
 
     That is the facts of `CopyGate.part`, and the share of the places where this token follows.
     """
-    prompt = asked.prompt
-    tokens = torch.tensor([*prompt, *asked.answer])
-    stream = model.stream(tokens, [len(tokens)], torch.float32)[len(prompt) - 1 : -1]
-    every = model.token_embd(stream).numpy()
-    texts = tokenizer.encode_batch([*asked.elsewhere], add_special_tokens=False)
-    elsewhere = [token for text in texts for token in (*text.ids, BREAK)]
-    source = Copying(ANY_GATE, elsewhere, asked.open_tokens)
+    source = copy_source(ANY_GATE, tokenizer, asked)
     left = asked.typed.encode()
-    for token, logits in zip(asked.answer, every, strict=True):
+    for token, logits in answer_logits(model, asked):
         is_typed = bool(left)
         if is_typed:
             logits = vocabulary.only_fitting(logits, left)
-        right = _right(token, vocabulary.pieces)
+        right = right_tokens(token, vocabulary.pieces)
         probabilities = np.exp(logits - logits.max())
         probabilities /= probabilities.sum()
         found = np.zeros((ANY_GATE.n_lengths, _N_FACTS + 1))
@@ -108,9 +101,29 @@ def _steps(
         source.hear(token)
 
 
-def _right(token: int, pieces: Sequence[bytes]) -> list[int]:
+@torch.no_grad()
+def answer_logits(model: Decoder, asked: Asked) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Each token of the answer, and what the model says where it stands."""
+    prompt = asked.prompt
+    tokens = torch.tensor([*prompt, *asked.answer])
+    stream = model.stream(tokens, [len(tokens)], torch.float32)[len(prompt) - 1 : -1]
+    return zip(asked.answer, model.token_embd(stream).numpy(), strict=True)
+
+
+def copy_source(gate: CopyGate, tokenizer: Tokenizer, asked: Asked) -> Copying:
+    """Where the product would look for what to copy."""
+    texts = tokenizer.encode_batch([*asked.elsewhere], add_special_tokens=False)
+    elsewhere = [token for text in texts for token in (*text.ids, BREAK)]
+    return Copying(gate, elsewhere, asked.open_tokens)
+
+
+def right_tokens(token: int, pieces: Sequence[bytes]) -> list[int]:
     """The token; where the answer ends, all that end it, a line end among them."""
     if token != END:
         return [token]
-    lines = (n for n, piece in enumerate(pieces) if piece.lstrip(b" ").startswith(b"\n"))
-    return [*range(N_SPECIAL), *lines]
+    return [*range(N_SPECIAL), *(n for n, piece in enumerate(pieces) if ends_line(piece))]
+
+
+def ends_line(piece: bytes) -> bool:
+    """Whether the rest of a line is over with this."""
+    return piece.lstrip(b" ").startswith(b"\n")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, LlamaFileType, quants
 
+from tabby_lsp.models.families import CopyGate
 from training.model import Decoder, Shape
 from training.pieces import (
     END,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-    from tabby_lsp.models.families import CopyGate
+_COPY_GATE = "tabby_lsp.copy_gate"
 
 
 def write_gguf(
@@ -57,7 +58,7 @@ def write_gguf(
     writer.add_string("tabby_lsp.fim_layout", "spm_v2")
     writer.add_array("tabby_lsp.languages", ["python"])
     if gate is not None:
-        writer.add_array("tabby_lsp.copy_gate", [float(n) for n in (*gate.weights, *gate.biases)])
+        writer.add_array(_COPY_GATE, [float(n) for n in (*gate.weights, *gate.biases)])
     for tensor_name, tensor in model.state_dict().items():
         values = tensor.float().cpu().numpy()
         if values.ndim == 2:
@@ -103,6 +104,15 @@ def read_gguf(path: Path) -> Decoder:
     }
     model.load_state_dict(weights)
     return model
+
+
+def read_gate(path: Path) -> CopyGate | None:
+    """How much the model of such a file copies; None where it does so by itself."""
+    field = GGUFReader(path).fields.get(_COPY_GATE)
+    if field is None:
+        return None
+    count, agreement, sureness, typed, *biases = field.contents()
+    return CopyGate((count, agreement, sureness, typed), tuple(biases))
 
 
 def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:

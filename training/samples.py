@@ -156,6 +156,13 @@ class Sampler:
         random = Random(seed)
         return self._questions(self._file(random), random)
 
+    def is_cross_file(self, asked: Asked) -> bool:
+        """Whether the answer has a name that stands in a snippet and nowhere else."""
+        header = [*asked.anchor.before]
+        own = [*header[header.index(FIM_PREFIX) :], *asked.open_tokens]
+        missing = self._names([*own, *asked.answer]) - self._names(own)
+        return bool(missing & self._names(header))
+
     def _file(self, random: Random) -> File:
         name = random.choices(self._package_names, cum_weights=self._shares)[0]
         return random.choices(self._packages[name], cum_weights=self._file_shares[name])[0]
@@ -170,17 +177,10 @@ class Sampler:
                 place = hole(file.text, starts, random)
                 if place is not None:
                     found = self._asked(file, place, others, random)
-                    if self._is_cross_file(found):
+                    if self.is_cross_file(found):
                         break
             if found is not None:
                 yield found
-
-    def _is_cross_file(self, asked: Asked) -> bool:
-        """Whether the answer has a name that stands in a snippet and nowhere else."""
-        header = [*asked.anchor.before]
-        own = [*header[header.index(FIM_PREFIX) :], *asked.open_tokens]
-        missing = self._names([*own, *asked.answer]) - self._names(own)
-        return bool(missing & self._names(header))
 
     def _names(self, tokens: list[int]) -> set[str]:
         return set(_NAME.findall(self._spelled(tokens).decode("utf-8", "replace")))
