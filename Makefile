@@ -21,8 +21,9 @@ setup: .venv/.has-local ## make .venv with all that runs a model here (once, som
 demo: .venv/.has-local ## watch the language server complete code, key by key, with timings
 	@$(BIN)/tabby-lsp demo
 
+# A file's tests stay together and in order: those of one file share a server.
 test: check build/clients/node ## check, then run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 	@$(HAS_CHROMIUM) || echo "NOT TESTED: the web page, for there is no Chromium here; apt-get install chromium."
 
 # Part of `test` in small. Two hours; what it prints stands in docs/reliability.md.
