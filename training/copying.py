@@ -14,6 +14,7 @@ import torch
 
 from tabby_lsp.engines.llama.copying import BREAK, Copying
 from tabby_lsp.engines.llama.healing import Vocabulary
+from tabby_lsp.engines.llama.sampling import scores_of
 from tabby_lsp.models.families import CopyGate
 from training.pieces import END, N_SPECIAL
 
@@ -87,12 +88,12 @@ def _steps(
         if is_typed:
             logits = vocabulary.only_fitting(logits, left)
         right = right_tokens(token, vocabulary.pieces)
-        probabilities = np.exp(logits - logits.max())
+        probabilities = scores_of(logits)
         probabilities /= probabilities.sum()
         found = np.zeros((ANY_GATE.n_lengths, _N_FACTS + 1))
-        for place, counts in enumerate(source.followers(logits)):
-            n_found = counts.total()
-            share = sum(counts[each] for each in right) / n_found
+        for place, counts in enumerate(source.followers(probabilities)):
+            n_found = sum(counts.values())
+            share = sum(counts.get(each, 0) for each in right) / n_found
             agreement = max(counts.values()) / n_found
             facts = np.log1p(n_found), agreement, probabilities.max(), float(is_typed)
             found[place] = (*facts, share)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabby_lsp.engines.llama.copying import BREAK, Copying, copying
-from tabby_lsp.engines.llama.sampling import choose
 from tabby_lsp.models.families import CopyGate
 
 N_VOCAB = 12
@@ -81,7 +79,7 @@ def test_the_gate_knows_how_sure_the_model_is_and_what_is_typed() -> None:
 
 
 def test_what_has_been_said_is_looked_for_next() -> None:
-    likeliest = copying(partial(choose, end_tokens=[0]), Copying(HALF, [3, 7, 8, 9], [3]))
+    likeliest = copying(Copying(HALF, [3, 7, 8, 9], [3]), [0])
     said = [likeliest(np.zeros(N_VOCAB, dtype=np.float32)).token for _ in range(3)]
 
     assert said == [7, 8, 9]
@@ -90,14 +88,14 @@ def test_what_has_been_said_is_looked_for_next() -> None:
 def test_an_answer_does_not_copy_itself() -> None:
     """`Any, Callable, Callable, Callable`, said where nothing but `Any, ` stood before."""
     source = Copying(HALF, [], [3, 7])
-    likeliest = copying(partial(choose, end_tokens=[0]), source)
+    likeliest = copying(source, [0])
     flat = np.zeros(N_VOCAB, dtype=np.float32)
     for token in (8, 5, 8):
         source.hear(token)
 
-    assert source.followers(flat) == []
+    assert source.followers(np.exp(flat)) == []
     source.hear(3)
-    assert [likeliest(flat).token, source.followers(flat)] == [7, []]
+    assert [likeliest(flat).token, source.followers(np.exp(flat))] == [7, []]
 
 
 def test_nothing_follows_where_nothing_was_said() -> None:

@@ -116,7 +116,7 @@ class Context:
             self.handle, self._abort_callback, self.abort_flag.address
         )
         self._memory = self._api.llama_get_memory(self.handle)  # None: it sees a text at once
-        self._n_vocab = model.n_vocab
+        self._logits_type = ctypes.c_float * model.n_vocab
         self._held: dict[int, Held] = {0: Held()}
         self._live = 0
         self._cells = Cells(self.n_cells)
@@ -229,8 +229,9 @@ class Context:
         """What the model says after the last token, which was just evaluated: shape (n_vocab,)."""
         import numpy as np
 
-        pointer = self._api.llama_get_logits_ith(self.handle, -1)
-        return np.ctypeslib.as_array(pointer, shape=(self._n_vocab,)).copy()
+        first = self._api.llama_get_logits_ith(self.handle, -1).contents
+        every = self._logits_type.from_address(ctypes.addressof(first))
+        return np.frombuffer(memoryview(every), dtype=np.float32).copy()
 
     def note(self, logits: NDArray[np.float32]) -> None:
         """Remember for a while what the model says after the last token."""

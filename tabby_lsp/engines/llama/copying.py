@@ -8,14 +8,14 @@ decides by how often and how uniformly something followed, and by how sure the m
 What the answer itself has said tells where to look, and is no place to look in: a model that
 copies itself says `Callable, Callable, Callable`.
 
-Invariant: what the model cannot say (of which the logit is minus infinity) is not said.
+Invariant: what the model cannot say, of which the score is 0, is not said.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from tabby_lsp.engines.llama.sampling import likeliest, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,33 +49,36 @@ class Copying:
         self._tokens.append(token)
 
     def mixed(self, logits: NDArray[Any]) -> NDArray[Any]:
-        """The logits of both together; where nothing is found, those that came."""
+        """The logits of both together."""
         import numpy as np
 
-        followers = self.followers(logits)
+        scores = scores_of(logits)
+        self.mix(scores)
+        with np.errstate(divide="ignore"):
+            np.log(scores, out=scores)
+        return scores
+
+    def mix(self, scores: NDArray[Any]) -> None:
+        """Raise the model's scores, in proportion to probabilities, of what is found."""
+        followers = self.followers(scores)
         if not followers:
-            return logits
-        largest = float(logits.max())
-        total = float(np.exp(logits - largest).sum())
-        sureness, is_typed = 1 / total, _is_narrowed(logits)
+            return
+        total = float(scores.sum())
+        sureness, is_typed = float(scores.max()) / total, _is_narrowed(scores)
         kept, copied = 1.0, dict.fromkeys(followers[0], 0.0)
-        for n_same, counts in reversed([*enumerate(followers, start=1)]):
-            n_found = counts.total()
+        for n_same in range(len(followers), 0, -1):
+            counts = followers[n_same - 1]
+            n_found = sum(counts.values())
             agreement = max(counts.values()) / n_found
             part = self._gate.part(n_same, n_found, agreement, sureness, is_typed=is_typed)
             for token, count in counts.items():
                 copied[token] += kept * part * count / n_found
             kept *= 1 - part
         # Held against what the model keeps, so that nothing changes but these.
-        both = logits.copy()
-        tokens = [*copied]
-        said = np.exp(logits[tokens] - largest) / total
-        both[tokens] = (
-            np.log(said + np.array([*copied.values()]) / kept) + largest + math.log(total)
-        )
-        return both
+        for token, share in copied.items():
+            scores[token] += share / kept * total
 
-    def followers(self, logits: NDArray[Any]) -> list[Counter[int]]:
+    def followers(self, scores: NDArray[Any]) -> list[dict[int, int]]:
         """Which tokens that may be said stand behind the last one elsewhere, and how often each.
 
         First behind the last token alone, then behind the last two, and so on while there are any.
@@ -84,11 +87,11 @@ class Copying:
         if tokens[last] == BREAK:
             return []
         places = [p for p in self._places(tokens[last]) if tokens[p + 1] != BREAK]
-        if places and _is_narrowed(logits):
-            places = [p for p in places if logits[tokens[p + 1]] > -math.inf]
-        found: list[Counter[int]] = []
+        if places and _is_narrowed(scores):
+            places = [p for p in places if scores[tokens[p + 1]] > 0]
+        found: list[dict[int, int]] = []
         while places:
-            found.append(Counter([tokens[p + 1] for p in places]))
+            found.append(_counted([tokens[p + 1] for p in places]))
             n_same = len(found)
             wanted = tokens[last - n_same]
             if wanted == BREAK or n_same == self._gate.n_lengths:
@@ -98,22 +101,30 @@ class Copying:
 
     def _places(self, token: int) -> list[int]:
         """Where something stands behind a token; of many places the nearest."""
-        import numpy as np
-
-        places: list[int] = np.flatnonzero(self._found[:-1] == token)[-_MOST_PLACES:].tolist()
+        places: list[int] = (self._found[:-1] == token).nonzero()[0][-_MOST_PLACES:].tolist()
         return places
 
 
-def _is_narrowed(logits: NDArray[Any]) -> bool:
+def _is_narrowed(scores: NDArray[Any]) -> bool:
     """Whether only some tokens may be said."""
-    return bool(logits.min() == -math.inf)
+    return not scores.all()
 
 
-def copying(choose: Choose, source: Copying) -> Choose:
-    """Chooses from both together."""
+def _counted(tokens: list[int]) -> dict[int, int]:
+    """How often each; `Counter` takes several times as long for a few."""
+    counts: dict[int, int] = {}
+    for token in tokens:
+        counts[token] = counts.get(token, 0) + 1
+    return counts
+
+
+def copying(source: Copying, end_tokens: Sequence[int]) -> Choose:
+    """Chooses the likeliest of both together."""
 
     def choose_from_both(logits: NDArray[Any]) -> Choice:
-        choice = choose(source.mixed(logits))
+        scores = scores_of(logits)
+        source.mix(scores)
+        choice = likeliest(scores, end_tokens)
         if choice.token is not None:
             source.hear(choice.token)
         return choice

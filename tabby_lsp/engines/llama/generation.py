@@ -77,10 +77,10 @@ class _Likeliest:
 
     def choose(self, said: Sequence[int]) -> Choose:
         """A way to choose what comes behind the first tokens of an answer."""
-        chosen: Choose = partial(choose, end_tokens=self.end_tokens)
         source, left = self._source(said), self._typed_behind(said)
+        chosen: Choose = partial(choose, end_tokens=self.end_tokens)
         if source is not None:
-            chosen = copying(chosen, source)
+            chosen = copying(source, self.end_tokens)
         if left and self.vocabulary is not None:
             chosen = Healing(left, self.vocabulary, chosen)
         return chosen

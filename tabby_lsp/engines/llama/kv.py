@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_N_FIRST = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
@@ -20,6 +22,9 @@ class Reuse:
 def n_common(held: list[int], wanted: list[int]) -> int:
     """How many tokens two sequences have in common from their beginning."""
     n_fewest, n_most = 0, min(len(held), len(wanted))
+    # Most prompts are of other files, and differ from their first tokens on.
+    if held[:_N_FIRST] != wanted[:_N_FIRST]:
+        n_most = min(n_most, _N_FIRST)
     if held[:n_most] == wanted[:n_most]:
         return n_most
     # Slices are compared in C: by halves that is faster than token by token.

@@ -5,6 +5,7 @@ Invariant: probabilities that are told are the model's own, before temperature, 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tabby_lsp.domain import EngineError, Unusable
@@ -40,18 +41,21 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
     models: on the starter, whose distribution is flat, it would silence half of the answers without
     making the rest better (docs/log.md, 2026-11-21).
     """
-    import numpy as np
+    return likeliest(scores_of(logits), end_tokens)
 
-    scores = _scores(logits)
+
+def likeliest(scores: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
+    """The same from `scores_of`, or what was made of them; the ends' are lost."""
     total = float(scores.sum())
-    ends = list(end_tokens)
-    end_score = float(scores[ends].sum())
-    scores[ends] = 0.0
+    end_score = 0.0
+    for token in end_tokens:
+        end_score += float(scores[token])
+        scores[token] = 0.0
     token = int(scores.argmax())
     text_score = float(scores[token])
     if end_score >= text_score:
-        return Choice(None, float(np.log(end_score / total)))
-    return Choice(token, float(np.log(text_score / total)))
+        return Choice(None, math.log(end_score / total))
+    return Choice(token, math.log(text_score / total))
 
 
 def runners_up(logits: NDArray[Any], end_tokens: Sequence[int]) -> Iterator[Choice]:
@@ -146,7 +150,7 @@ def logprobs(logits: NDArray[Any]) -> NDArray[Any]:
     """The natural logarithms of the model's own probabilities."""
     import numpy as np
 
-    result: NDArray[Any] = logits - (float(logits.max()) + np.log(_scores(logits).sum()))
+    result: NDArray[Any] = logits - (float(logits.max()) + np.log(scores_of(logits).sum()))
     return result
 
 
@@ -168,13 +172,13 @@ def _likeliest(scores: NDArray[Any], n_most: int) -> NDArray[Any]:
     return np.argsort(-scores, kind="stable")
 
 
-def _scores(logits: NDArray[Any]) -> NDArray[Any]:
+def scores_of(logits: NDArray[Any]) -> NDArray[Any]:
     """In proportion to the probabilities, the largest being 1."""
     import numpy as np
 
-    scores = logits.astype(np.float32)
-    largest = float(scores.max())
-    if not np.isfinite(largest):
+    largest = float(logits.max())
+    if not math.isfinite(largest):
         raise EngineError("The model computes nonsense, so its file is damaged: get it again.")
-    np.exp(scores - largest, out=scores)
+    scores: NDArray[Any] = np.subtract(logits, largest, dtype=np.float32)
+    np.exp(scores, out=scores)
     return scores

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from tabby_lsp.domain import EngineError
+from tabby_lsp.engines.llama.bell import bell_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ class Job(Generic[Item]):
     def __init__(self, work: Callable[[Job[Item]], None], turn: Turn = "next") -> None:
         self._work = work
         self.turn = turn
-        self._loop = asyncio.get_running_loop()
+        self._bell = bell_of(asyncio.get_running_loop())
         self._results: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
         self.is_cancelled = False
 
@@ -55,7 +56,7 @@ class Job(Generic[Item]):
         if self.is_cancelled:
             return
         try:
-            self._loop.call_soon_threadsafe(self._results.put_nowait, result)
+            self._bell.call_soon(self._results.put_nowait, result)
         except RuntimeError:  # The loop is closed: nobody waits any more.
             self.is_cancelled = True
 
