@@ -11,13 +11,12 @@ import json
 import socket
 import struct
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tabby_lsp import __version__
 from tabby_lsp.domain import EngineError, TooLong, Unusable
 from tabby_lsp.host import processes
-from tabby_lsp.host.frames import WIRE, Broken, read_frame, write_frame
+from tabby_lsp.host.frames import MAX_FRAME_BYTES, WIRE, Broken, framed, read_frame, write_frame
 from tabby_lsp.host.place import HAS_UNIX_SOCKETS
 from tabby_lsp.host.turns import Superseded
 
@@ -80,9 +79,16 @@ class Conversation:
             raise HostGone("The engine host has ended.")
         self._n_questions += 1
         number = self._n_questions
+        try:
+            frame = framed({**question, "id": number})
+        except Broken:
+            raise TooLong(
+                f"This is more than the {MAX_FRAME_BYTES >> 20} MB that the engine host takes at"
+                " once: ask about less."
+            ) from None
         answers: asyncio.Queue[Json | None] = asyncio.Queue()
         self._answers[number] = answers
-        self._send({**question, "id": number})
+        self._send(frame)
         has_ended = False
         try:
             while True:
@@ -98,11 +104,11 @@ class Conversation:
         finally:
             self._answers.pop(number, None)
             if not has_ended:
-                self._send({"do": "cancel", "id": number})
+                self._send(framed({"do": "cancel", "id": number}))
 
     def leave(self, model: int) -> None:
         """Say that a model is of no more use here."""
-        self._send({"do": "leave", "model": model})
+        self._send(framed({"do": "leave", "model": model}))
 
     async def close(self) -> None:
         """Part from the host; what was asked is stopped there."""
@@ -111,10 +117,11 @@ class Conversation:
             task.cancel()
         await asyncio.wait(self._tasks)
 
-    def _send(self, frame: Json) -> None:
-        # Where the connection has broken, the listener tells everybody.
-        with suppress(Broken, OSError):
-            write_frame(self._writer, frame)
+    def _send(self, frame: bytes) -> None:
+        # Where the connection has broken, the listener tells everybody; a host that does not read
+        # is silent as well, and long questions may be on their way when others are asked.
+        if not self._writer.is_closing():
+            self._writer.write(frame)
 
     async def _listen(self) -> None:
         try:
@@ -145,7 +152,7 @@ class Conversation:
             else:
                 n_silent += 1
             if self._answers:
-                self._send({"do": "ping"})
+                self._send(framed({"do": "ping"}))
             if n_silent >= _rounds(processes.stands_still(self.pid)):
                 self.has_hung = True
                 processes.end(self.pid)
@@ -174,7 +181,7 @@ async def connect(place: Place) -> Conversation | None:
     pid = _pid_of_peer(writer) or pid_of_holder(place)
     answering = asyncio.ensure_future(read_frame(reader))
     try:
-        write_frame(writer, {"wire": WIRE, "version": __version__, "token": token})
+        write_frame(writer, framed({"wire": WIRE, "version": __version__, "token": token}))
         n_silent = 0
         while not (await asyncio.wait({answering}, timeout=_ROUND_S))[0]:
             n_silent += 1

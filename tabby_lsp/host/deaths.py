@@ -76,7 +76,7 @@ class Deaths:
 
 def last_words(log: str, pid: int) -> tuple[str, ...]:
     """The last lines that the host of this number has written."""
-    _, found, said = log.rpartition(f"{STARTED}: {pid}")
+    _, found, said = log.rpartition(f"{STARTED}: {pid},")
     lines = [line.strip() for line in said.splitlines()[1:]] if found else []
     return tuple(line for line in lines if line)
 

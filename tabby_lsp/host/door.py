@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tabby_lsp import __version__
 from tabby_lsp.domain import ChatRequest, EngineError, GenerationRequest
 from tabby_lsp.host import processes
-from tabby_lsp.host.frames import WIRE, Broken, read_frame, write_frame
+from tabby_lsp.host.frames import WIRE, Broken, framed, read_frame, write_frame
 from tabby_lsp.host.model import HostedModel, HostReport
 from tabby_lsp.host.packing import Unpackable, packed, unpacked
 from tabby_lsp.host.turns import Superseded
@@ -88,7 +88,7 @@ class Door:
         """Tell all windows that this end is none that was caused by a model."""
         for window in self._windows:
             with suppress(Broken):
-                write_frame(window.writer, {"bye": True})
+                write_frame(window.writer, framed({"bye": True}))
 
     def report(self) -> HostReport:
         pid = os.getpid()
@@ -106,13 +106,13 @@ class Door:
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             return False
         answer = {"wire": WIRE, "version": __version__, "pid": os.getpid()}
-        write_frame(window.writer, answer)
+        write_frame(window.writer, framed(answer))
         return greeting.get("wire") == WIRE
 
     def _take(self, window: Window, frame: Json) -> None:
         number, do = frame.get("id"), frame.get("do")
         if do == "ping":
-            write_frame(window.writer, {"pong": True})
+            write_frame(window.writer, framed({"pong": True}))
         elif do == "leave" and (model := window.models.pop(frame.get("model", 0), None)):
             self._shelf.leave(window.number, model)
         elif do == "cancel" and isinstance(number, int):
@@ -121,7 +121,7 @@ class Door:
         elif isinstance(number, int) and number not in window.questions:
             if len(window.questions) >= _MAX_QUESTIONS:
                 error = EngineError(f"More than {_MAX_QUESTIONS} questions at a time.")
-                write_frame(window.writer, _refusal(number, error))
+                write_frame(window.writer, framed(_refusal(number, error)))
                 return
             task = asyncio.ensure_future(self._answer(window, number, frame))
             window.questions[number] = task
@@ -131,7 +131,7 @@ class Door:
         try:
             async with aclosing(self._replies(window, frame)) as replies:
                 async for reply in replies:
-                    write_frame(window.writer, {"id": number, **reply})
+                    write_frame(window.writer, framed({"id": number, **reply}))
             end: Json = {"id": number, "end": True}
         except asyncio.CancelledError:
             end = {"id": number, "end": True}
@@ -143,7 +143,7 @@ class Door:
             logger.exception("no answer: a fault of tabby-lsp itself")
             end = _refusal(number, EngineError("The engine host failed: see its log, host.log."))
         with suppress(Broken):
-            write_frame(window.writer, end | self._totals(window, frame))
+            write_frame(window.writer, framed(end | self._totals(window, frame)))
 
     async def _replies(self, window: Window, frame: Json) -> AsyncGenerator[Json, None]:
         do = frame.get("do")

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 _LENGTH_BYTES = 4
 # The largest context of the settings, in the longest spelling.
 MAX_FRAME_BYTES = 16 << 20
-# What one who still reads never leaves unread.
+# What a window that still reads never leaves unread of answers, which are small.
 _MAX_UNREAD_BYTES = 4 << 20
 
 
@@ -44,13 +44,20 @@ async def read_frame(reader: asyncio.StreamReader) -> Json:
     return value
 
 
-def write_frame(writer: asyncio.StreamWriter, value: Json) -> None:
-    """Send a frame without waiting; raises Broken where the other side does not read."""
-    if writer.is_closing():
-        raise Broken("the connection is closed")
+def framed(value: Json) -> bytes:
+    """A frame; raises Broken where it is larger than agreed."""
     # ASCII, so that half a surrogate pair goes through as well.
     body = json.dumps(value, separators=(",", ":")).encode()
-    writer.write(len(body).to_bytes(_LENGTH_BYTES, "big") + body)
+    if len(body) > MAX_FRAME_BYTES:
+        raise Broken(f"a frame of {len(body)} bytes")
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+def write_frame(writer: asyncio.StreamWriter, frame: bytes) -> None:
+    """Send an answer without waiting; raises Broken where the window does not read."""
+    if writer.is_closing():
+        raise Broken("the connection is closed")
     if writer.transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
         writer.transport.abort()
-        raise Broken("the other side does not read")
+        raise Broken("the window does not read")
+    writer.write(frame)

@@ -51,7 +51,8 @@ class Shelf:
     ) -> None:
         """`prepare` is called once, on a thread, before the first model is loaded."""
         self._make = make
-        self._prepare: Callable[[], None] | None = prepare
+        self._prepare = prepare
+        self._preparing: asyncio.Future[None] | None = None
         self._models: dict[HostedModel, Shelved] = {}
         self._loading = asyncio.Lock()  # each is weighed against the memory that is free
 
@@ -121,26 +122,35 @@ class Shelf:
             return self._models[model]
 
     async def _load(self, shelved: Shelved) -> None:
+        """Who is cancelled meanwhile leaves the load to the next who asks, or to `give_back`."""
         async with self._loading:
             if shelved.engine.status.state == "ready":
                 return
-            prepare, self._prepare = self._prepare, None
-            if prepare is not None:
-                await asyncio.to_thread(prepare)
+            await self._prepared()
             try:
-                await shelved.engine.load()
-            except DoesNotFit:
-                # What no window is connected for goes first; then it is tried once more.
-                if not await self._make_room():
-                    self._models.pop(shelved.model, None)
-                    raise
-                shelved.engine = await asyncio.to_thread(self._make, shelved.model)
-                await shelved.engine.load()
-            except BaseException:
+                await self._load_where_it_fits(shelved)
+            except Exception:
                 # The next who asks tries again: the file may have been replaced.
                 if shelved.n_users <= 1:
-                    self._models.pop(shelved.model, None)
+                    await self._drop(shelved)
                 raise
+
+    async def _load_where_it_fits(self, shelved: Shelved) -> None:
+        try:
+            await shelved.engine.load()
+        except DoesNotFit:
+            # What no window is connected for goes first; then it is tried once more.
+            if not await self._make_room():
+                raise
+            await shelved.engine.close()
+            shelved.engine = await asyncio.to_thread(self._make, shelved.model)
+            await shelved.engine.load()
+
+    async def _prepared(self) -> None:
+        if self._preparing is None:
+            self._preparing = asyncio.ensure_future(asyncio.to_thread(self._prepare))
+        # Whoever asked first may leave; nothing is loaded before it is known what crashes here.
+        await asyncio.shield(self._preparing)
 
     async def _make_room(self) -> bool:
         unused = [e for e in self._models.values() if not e.windows and e.n_users == 0]

@@ -140,7 +140,8 @@ def _repository_of(folder: Path, root: Path) -> Path | None:
     None where that repository ignores the whole workspace: somebody's dotfiles, say.
     """
     for each in (folder, *folder.parents):
-        if (each / ".git" / "HEAD").is_file() or (each / ".git").is_file():
+        # Where it may not be looked at, it is none, and raises nothing.
+        if os.path.isfile(each / ".git" / "HEAD") or os.path.isfile(each / ".git"):
             is_outer = root != each and root.is_relative_to(each)
             return None if is_outer and _ignored_by_git([root], each) else each
     return None

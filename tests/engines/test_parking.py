@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mmap import mmap
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +12,7 @@ from tabby_lsp.engines.llama.parking import Parked, Parking
 
 
 def parked(first: int, n_tokens: int = 100, n_bytes: int = 10) -> Parked:
-    return Parked([first] * n_tokens, bytearray(n_bytes), n_tokens)
+    return Parked([first] * n_tokens, mmap(-1, n_bytes), n_tokens)
 
 
 def test_what_has_most_of_a_prompt_is_found() -> None:

@@ -16,7 +16,8 @@ class Flag:
 
     def __init__(self) -> None:
         self.event = threading.Event()
-        self.worker = Worker(self.event.set, self.event.clear)
+        self.has_finished = threading.Event()
+        self.worker = Worker(self.event.set, self.event.clear, self.has_finished.set)
 
     def work_until_interrupted(self, job: Job[str]) -> None:
         job.emit("started")
@@ -133,7 +134,30 @@ def test_stop_interrupts_and_waits_for_the_thread() -> None:
         job: Job[str] = Job(flag.work_until_interrupted)
         flag.worker.submit(job)
         await job.next()
-        return await asyncio.to_thread(flag.worker.stop, 60.0)
+        assert not flag.has_finished.is_set()
+        await asyncio.to_thread(flag.worker.stop, 60.0)
+        return flag.has_finished.is_set()
+
+    assert asyncio.run(run()) is True
+
+
+def test_a_thread_that_stop_gave_up_finishes_all_the_same() -> None:
+    """As a load does, which nothing interrupts: what it has opened is closed."""
+
+    async def run() -> bool:
+        flag, is_loaded = Flag(), threading.Event()
+
+        def load(job: Job[str]) -> None:
+            job.emit("started")
+            is_loaded.wait(60)
+
+        job: Job[str] = Job(load)
+        flag.worker.submit(job)
+        await job.next()
+        await asyncio.to_thread(flag.worker.stop, 0.01)
+        assert not flag.has_finished.is_set()
+        is_loaded.set()
+        return await asyncio.to_thread(flag.has_finished.wait, 60)
 
     assert asyncio.run(run()) is True
 
@@ -281,7 +305,8 @@ def test_stop_ends_what_stands_aside_too() -> None:
         first: Job[str] = Job(flag.work_until_interrupted, "first")
         flag.worker.submit(first)
         assert await first.next() == "started"
-        assert await asyncio.to_thread(flag.worker.stop, 60.0)
+        await asyncio.to_thread(flag.worker.stop, 60.0)
+        assert flag.has_finished.is_set()
         said = []
         for job in (running, first):
             with pytest.raises(EngineError) as error:

@@ -62,3 +62,8 @@ def test_one_that_hung_is_told_apart() -> None:
 def test_a_log_that_was_cut_off_says_nothing_wrong() -> None:
     assert last_words("", 42) == ()
     assert last_words(f"{STARTED}: 43, tabby-lsp\nCUDA error", 42) == ()
+
+
+def test_the_last_words_of_another_are_not_taken_for_its_own() -> None:
+    log = f"{STARTED}: 42, tabby-lsp\nSegmentation fault\n{STARTED}: 421, tabby-lsp\n"
+    assert last_words(log, 42)[0] == "Segmentation fault"

@@ -174,6 +174,11 @@ def test_without_git_on_the_machine_the_same_is_done(
     check(repository, "here.py", ["there.py"])
 
 
+def test_a_folder_that_may_not_be_looked_at_is_no_repository(tmp_path: Path) -> None:
+    """As `.git` of another user; a name that is too long fails in the same way, for root too."""
+    assert not is_ignored(tmp_path / ("a" * 300) / "x.py", tmp_path)
+
+
 def test_where_git_fails_nothing_is_taken(repository: Path) -> None:
     write(repository, "here.py", "there.py")
     write(repository, ".git/config", text="[broken\n")

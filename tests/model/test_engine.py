@@ -9,20 +9,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
-from tabby_lsp.domain import Sampling
+from tabby_lsp.config import LocalSettings
+from tabby_lsp.domain import EngineError, Sampling
 from tabby_lsp.engines.llama import library
 from tabby_lsp.engines.llama.binding import Model
 from tabby_lsp.engines.llama.context import Context
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.layout import render
+from tabby_lsp.engines.llama.resident import Resident
 from tabby_lsp.models.families import fim_of
 from tabby_lsp.models.gguf import read_header
 from tests.model.starter import PATH, SOURCE, answer, pieces_of, request, run
 
 if TYPE_CHECKING:
-    import pytest
-
     from tabby_lsp.domain import Piece, Timings
     from tabby_lsp.engines.llama.engine import LlamaEngine
 
@@ -178,6 +179,27 @@ def test_long_whitespace_tokens_survive() -> None:
     text = "\n" + 40 * " " + "x = 1\n" + 60 * "\t"
 
     assert b"".join(map(model.piece, model.tokenize(text))) == text.encode()
+    model.close()
+
+
+def test_a_context_that_cannot_be_made_leaves_no_weights_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[Model] = []
+    monkeypatch.setattr(Model, "close", lambda model: closed.append(model))
+
+    def none(*_: object) -> Context:
+        raise EngineError("no memory for a context")
+
+    async def load() -> None:
+        resident = Resident("starter", read_header(PATH), LocalSettings(), context_of=none)
+        with pytest.raises(EngineError, match="no memory"):
+            await resident.load()
+        await resident.close()
+
+    asyncio.run(load())
+    monkeypatch.undo()
+    (model,) = closed
     model.close()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import EngineError
@@ -258,14 +259,20 @@ class Context:
         n_bytes: int = self._api.llama_state_seq_get_size(self.handle, self._live)
         return n_bytes
 
-    def saved(self) -> bytearray:
-        """The live sequence as bytes, which `restore` takes; empty where that cannot be."""
-        saved = bytearray(self.n_saved_bytes())
-        buffer = (ctypes.c_uint8 * len(saved)).from_buffer(saved)
-        n_written = self._api.llama_state_seq_get_data(self.handle, buffer, len(saved), self._live)
-        return saved if n_written == len(saved) else bytearray()
+    def saved(self) -> mmap | None:
+        """The live sequence as bytes, which `restore` takes; None where that cannot be.
 
-    def restore(self, tokens: Sequence[int], saved: bytearray) -> bool:
+        Pages of its own: where such blocks come and go in malloc's heap, holes are left in it.
+        """
+        n_bytes = self.n_saved_bytes()
+        if not n_bytes:
+            return None
+        saved = mmap(-1, n_bytes)
+        buffer = (ctypes.c_uint8 * n_bytes).from_buffer(saved)
+        n_written = self._api.llama_state_seq_get_data(self.handle, buffer, n_bytes, self._live)
+        return saved if n_written == n_bytes else None
+
+    def restore(self, tokens: Sequence[int], saved: mmap) -> bool:
         """Have the live sequence be what was saved; where it cannot, it is empty, and False."""
         self.keep(0)
         self._make_room(len(tokens))

@@ -6,8 +6,12 @@ Invariant: never more than so many bytes, and the one that was not used for long
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.llama.kv import n_common
+
+if TYPE_CHECKING:
+    from mmap import mmap
 
 # What another has but for so many tokens need not be kept beside it: they are read in no time.
 _FEW_TOKENS = 64
@@ -18,7 +22,7 @@ class Parked:
     """A sequence's tokens, and its part of the KV cache as llama.cpp writes it."""
 
     tokens: list[int]
-    state: bytearray
+    state: mmap
     n_prompt: int  # how many of the tokens were read and not said
 
 

@@ -86,7 +86,7 @@ class Recall:
             context.keep(n_tokens)
             tokens, state = list(context.tokens), context.saved()
             context.clear()
-            if not state or not context.restore(tokens, state):
+            if state is None or not context.restore(tokens, state):
                 return 0
             context.held[context.live].n_prompt = n_tokens
             return n_tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# How long `close` waits for the thread: an abort takes milliseconds, a load cannot be aborted, and
-# the process is about to end in either case.
+# How long `close` waits for the thread: an abort takes milliseconds, and a load, which cannot be
+# aborted, gives back what it has loaded when it is done.
 _CLOSE_TIMEOUT_S = 0.5
 
 # A window for code, not for books: Qwen2.5-Coder is trained for 32,768 tokens and would take a
@@ -65,7 +65,7 @@ class Resident:
         self._settings = settings
         self._wake = wake
         self._context_of = context_of
-        self._worker = Worker(self._interrupt, self._resume)
+        self._worker = Worker(self._interrupt, self._resume, self._free)
         self._loading: asyncio.Future[None] | None = None
         self._loaded: Loaded | None = None
         self._state: EngineState = "unloaded"
@@ -175,11 +175,7 @@ class Resident:
             self._loading.cancel()
             with suppress(asyncio.CancelledError, EngineError):
                 await self._loading
-        has_ended = await asyncio.to_thread(self._worker.stop, _CLOSE_TIMEOUT_S)
-        if self._loaded is not None and has_ended:
-            self._loaded.context.close()
-            self._loaded.model.close()
-            self._loaded = None
+        await asyncio.to_thread(self._worker.stop, _CLOSE_TIMEOUT_S)
         self._state = "unloaded"
 
     async def _load(self, prepare: Callable[[Loaded], None]) -> None:
@@ -196,23 +192,34 @@ class Resident:
     def _open(self, prepare: Callable[[Loaded], None]) -> None:
         n_ctx = n_ctx_for(self.header, self._settings.n_ctx)
         check_fits(self.header, n_ctx, self._settings.n_ubatch)
-        model = Model(self.header.path, is_on_processor=self._settings.device == "cpu")
         n_threads = self._settings.n_threads or _default_n_threads()
-        context = self._context_of(model, n_ctx, self._settings.n_ubatch, n_threads)
-        tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize
-        parking = Parking(self._settings.parked_mib << 20)
-        loaded = Loaded(model, context, Recall(context, parking), tokenize)
-        prepare(loaded)
+        with ExitStack() as opened:
+            model = Model(self.header.path, is_on_processor=self._settings.device == "cpu")
+            opened.callback(model.close)
+            context = self._context_of(model, n_ctx, self._settings.n_ubatch, n_threads)
+            opened.callback(context.close)
+            tokenize = GrowingTokenizer(model.tokenize) if model.is_bpe else model.tokenize
+            parking = Parking(self._settings.parked_mib << 20)
+            loaded = Loaded(model, context, Recall(context, parking), tokenize)
+            prepare(loaded)
+            opened.pop_all()
         self._loaded = loaded
 
+    def _free(self) -> None:
+        """Called on the thread, as the last thing that it does."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            loaded.context.close()
+            loaded.model.close()
+
     def _interrupt(self) -> None:
-        if self._loaded is not None:
-            self._loaded.context.abort_flag.set()
+        if (loaded := self._loaded) is not None:
+            loaded.context.abort_flag.set()
         self._wake()
 
     def _resume(self) -> None:
-        if self._loaded is not None:
-            self._loaded.context.abort_flag.clear()
+        if (loaded := self._loaded) is not None:
+            loaded.context.abort_flag.clear()
 
 
 def n_ctx_for(header: Header, configured: int) -> int:

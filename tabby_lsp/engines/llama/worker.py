@@ -72,10 +72,19 @@ class Job(Generic[Item]):
 class Worker:
     """A daemon thread with a queue; starts with the first job and lives until `stop`."""
 
-    def __init__(self, interrupt: Callable[[], None], resume: Callable[[], None]) -> None:
-        """`interrupt` makes what runs give up soon, `resume` takes that back."""
+    def __init__(
+        self,
+        interrupt: Callable[[], None],
+        resume: Callable[[], None],
+        finish: Callable[[], None],
+    ) -> None:
+        """`interrupt` makes what runs give up soon, `resume` takes that back.
+
+        `finish` is the last thing that the thread does, also long after `stop` has given it up.
+        """
         self._interrupt = interrupt
         self._resume = resume
+        self._finish = finish
         self._jobs: deque[Job[object]] = deque()
         self._running: Job[object] | None = None
         self._aside: list[Job[object]] = []  # those that let others pass, the last on top
@@ -118,8 +127,8 @@ class Worker:
             elif job in self._jobs:
                 self._jobs.remove(job)  # type: ignore[arg-type]
 
-    def stop(self, timeout_s: float) -> bool:
-        """Cancel everything and wait for the thread to end, at most so long; whether it has."""
+    def stop(self, timeout_s: float) -> None:
+        """Cancel everything and wait for the thread to end, at most so long."""
         with self._changed:
             self._is_stopped = True
             running = [self._running] if self._running else []
@@ -129,16 +138,15 @@ class Worker:
                 job.is_cancelled = True
             self._interrupt()
             self._changed.notify()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
 
     def _loop(self) -> None:
         while (job := self._take()) is not None:
             job.run()
             with self._changed:
                 self._running = None
+        self._finish()
 
     def _take_first(self) -> Job[object] | None:
         """One that goes first; None, with the one that stood aside running again, where none is."""

@@ -23,7 +23,8 @@ async def ended(pid: int) -> None:
     if not is_alive(pid):
         await asyncio.Event().wait()
     if sys.platform == "linux":
-        with suppress(OSError, NotImplementedError):
+        # Pythons that were built on old systems do not have it.
+        with suppress(OSError, NotImplementedError, AttributeError):
             await _ended_by_pidfd(pid)
             return
     while is_alive(pid):  # noqa: ASYNC110 - no event tells of it here
