@@ -12,7 +12,9 @@ from tabby_lsp.secrets import holds_secret
 
 # Looked at together and remembered together: most of a document stays the same from key to key.
 _BLOCK_LINES = 32
-_N_BLOCKS_KEPT = 512
+_N_TEXTS_KEPT = 1024
+# Over so many lines a name and its value may stand apart, as in `password = (` and below it.
+_MOST_LINES_APART = 6
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 # The name that a value is given to; what comes after it is the secret.
@@ -31,20 +33,60 @@ def without_secrets(text: str) -> str:
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(_only_line_ends, text)
     lines = _LINE.findall(text)
-    blocks = (
-        "".join(lines[start : start + _BLOCK_LINES]) for start in range(0, len(lines), _BLOCK_LINES)
-    )
-    return "".join(_block_without_secrets(block) for block in blocks)
+    starts = range(0, len(lines), _BLOCK_LINES)
+    for start in starts:
+        _hide(lines, start, start + _BLOCK_LINES)
+    # And where two of them meet.
+    for edge in starts[1:]:
+        _hide(lines, edge - _MOST_LINES_APART, edge + _MOST_LINES_APART)
+    return "".join(lines)
 
 
-@lru_cache(maxsize=_N_BLOCKS_KEPT)
-def _block_without_secrets(block: str) -> str:
-    if not holds_secret(block):
-        return block
-    lines = [_hidden(line) if holds_secret(line) else line for line in _LINE.findall(block)]
-    hidden = "".join(lines)
-    # What is secret only as a whole, over several lines, is left out as a whole.
-    return _only_line_ends(hidden) if holds_secret(hidden) else hidden
+def sides_without_secrets(prefix: str, suffix: str) -> tuple[str, str]:
+    """The same for both sides of a cursor, before which its own line is left as it is there."""
+    prefix, suffix = without_secrets(prefix), without_secrets(suffix)
+    above, below = _LINE.findall(prefix), _LINE.findall(suffix)
+    # What is being typed is no secret by itself, and its name may be.
+    at_cursor = above.pop() if above and not prefix.endswith(("\n", "\r")) else ""
+    n_above, n_below = len(above[-_MOST_LINES_APART:]), len(below[:_MOST_LINES_APART])
+    near = "".join([*above[-_MOST_LINES_APART:], at_cursor, *below[:_MOST_LINES_APART]])
+    shown = _without_secrets(near)
+    if not at_cursor + suffix or shown is near:
+        return prefix, suffix
+    # Both are lines of one text, and the cursor's may be in two parts.
+    lines = [*_LINE.findall(shown), ""]
+    above[len(above) - n_above :] = lines[:n_above]
+    rest = lines[n_above].removeprefix(at_cursor) if at_cursor else lines[n_above]
+    below[:n_below] = [rest, *lines[n_above + 1 :]]
+    return "".join([*above, at_cursor]), "".join(below)
+
+
+def _hide(lines: list[str], start: int, end: int) -> None:
+    """What is secret in these lines, in place."""
+    text = "".join(lines[start:end])
+    shown = _without_secrets(text)
+    if shown is not text:
+        lines[start:end] = _LINE.findall(shown)
+
+
+@lru_cache(maxsize=_N_TEXTS_KEPT)
+def _without_secrets(text: str) -> str:
+    """A few lines; the same object where nothing in them is secret."""
+    if not holds_secret(text):
+        return text
+    lines = [_hidden(line) if holds_secret(line) else line for line in _LINE.findall(text)]
+    # What is secret only together is left out together.
+    for n_lines in range(2, _MOST_LINES_APART + 1):
+        if not holds_secret("".join(lines)):
+            break
+        for start in range(len(lines) - n_lines + 1):
+            if holds_secret("".join(lines[start : start + n_lines])):
+                lines[start : start + n_lines] = _blank(lines[start : start + n_lines])
+    return "".join(_blank(lines) if holds_secret("".join(lines)) else lines)
+
+
+def _blank(lines: list[str]) -> list[str]:
+    return [_only_line_ends(line) for line in lines]
 
 
 def _hidden(line: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.cache import NOTHING, CompletionCache
 from tabby_lsp.completion.confidence import Confidence
-from tabby_lsp.completion.discretion import without_secrets
+from tabby_lsp.completion.discretion import sides_without_secrets, without_secrets
 from tabby_lsp.completion.following import accepted, entered, past_closers
 from tabby_lsp.completion.indentation import MODEL_STEP, for_model, from_model, step_of
 from tabby_lsp.completion.place import Place
@@ -109,7 +109,7 @@ def at_hand(question: Question, cache: CompletionCache) -> Answer | None:
     # 2) Should there be one?
     if why_not := refusal(cursor, question.automatic):
         return Answer(None, why_not)
-    if holds_secret(cursor.line_before):
+    if holds_secret(cursor.line_before + cursor.rest):
         return Answer(None, "secret-on-line")
     return None
 
@@ -197,9 +197,10 @@ def first_lines(text: str, question: Question) -> Completion | None:
 
 
 def _segments(question: Question, snippets: tuple[Snippet, ...], step: str) -> Segments:
+    prefix, suffix = sides_without_secrets(question.cursor.prefix, question.cursor.suffix)
     return Segments(
-        prefix=for_model(without_secrets(question.cursor.prefix), step),
-        suffix=for_model(without_secrets(question.cursor.suffix), step),
+        prefix=for_model(prefix, step),
+        suffix=for_model(suffix, step),
         imports=for_model(without_secrets(question.imports), step),
         path=question.path,
         repository=question.repository,

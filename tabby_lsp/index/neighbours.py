@@ -7,7 +7,9 @@ the open one counts.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,11 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 # As many as Copilot looks at (similarFiles.ts).
 _MAX_FILES = 20
 _CACHE_BYTES = 16 * 1024 * 1024
 # What other programs write is noticed after so long; what the editor saves at once.
 _FRESH_S = 30.0
+# Of so many documents; each entry has the texts of its siblings.
+_MAX_KNOWN = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +65,7 @@ class Neighbours:
 
     def __init__(self) -> None:
         self._sources = SourceCache(_CACHE_BYTES)
-        self._known: dict[Path, _OnDisk] = {}
+        self._known: OrderedDict[Path, _OnDisk] = OrderedDict()  # the latest used last
         self._reading: dict[Path, asyncio.Task[_OnDisk]] = {}
 
     async def around(
@@ -68,6 +74,8 @@ class Neighbours:
         """The open files of the same language family, then those near `path` on disk."""
         others = [o for o in others if family_of(o.language) == family_of(language)]
         known = self._known.get(path)
+        if known is not None:
+            self._known.move_to_end(path)
         open_paths = tuple(other.path for other in others if other.path)
         is_news = known is not None and not known.judged.issuperset(open_paths)
         if known is None or is_news or time.monotonic() - known.read_at_s > _FRESH_S:
@@ -84,7 +92,8 @@ class Neighbours:
 
     def saved(self, path: Path) -> None:
         """A file was saved: everything that was read in its neighbourhood is read again."""
-        self._known = {each: k for each, k in self._known.items() if each.parent != path.parent}
+        for each in [known for known in self._known if known.parent == path.parent]:
+            del self._known[each]
 
     def _start_reading(
         self, path: Path, root: Path, language: str, open_paths: tuple[Path, ...]
@@ -100,8 +109,21 @@ class Neighbours:
         del self._reading[path]
         if not task.cancelled() and task.exception() is None:
             self._known[path] = task.result()
+            self._known.move_to_end(path)
+            if len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)
 
     def _read(self, path: Path, root: Path, language: str, open_paths: tuple[Path, ...]) -> _OnDisk:
+        """Whatever goes wrong costs the files, and not the completion that they are for."""
+        try:
+            return self._read_all(path, root, language, open_paths)
+        except Exception:
+            logger.warning("the files near %s cannot be used", path, exc_info=True)
+            return _OnDisk(time.monotonic(), (), frozenset(open_paths), frozenset())
+
+    def _read_all(
+        self, path: Path, root: Path, language: str, open_paths: tuple[Path, ...]
+    ) -> _OnDisk:
         siblings = sibling_files(path, root, language, _MAX_FILES)
         texts = ((sibling, self._sources.read(sibling)) for sibling in siblings)
         return _OnDisk(

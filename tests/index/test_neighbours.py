@@ -107,6 +107,15 @@ def test_a_file_that_was_opened_later_is_judged_before_it_is_used(tmp_path: Path
     assert not at_once.is_complete
 
 
+def test_what_cannot_be_looked_at_costs_no_completion(tmp_path: Path) -> None:
+    """A link to itself cannot be resolved, and `Path.resolve` raises until Python 3.13."""
+    (tmp_path / "loop").symlink_to("loop")
+
+    found = around(tmp_path, opened(tmp_path / "loop" / "a.py", "x = 1\n"))
+
+    assert names(found) == []
+
+
 def test_a_huge_open_file_is_left_out(tmp_path: Path) -> None:
     assert names(around(tmp_path, opened(tmp_path / "a.py", "x = 1\n" * 100_000))) == []
 
