@@ -5,6 +5,7 @@ Invariant: the same stages as in the editor's own completions, without what need
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.cursor import Cursor
 from tabby_lsp.completion.imports import head_of, imports_of
+from tabby_lsp.completion.rest import is_uneven
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.config import name_of
 from tabby_lsp.domain import Sampling, Snippet, TextRequest, Timings
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _GATHER_TIMEOUT_S = 0.15
 _QUERY_LINES = 10
+_STEPS_OF_WINDOW = 4
 _MAX_CONTINUED_TOKENS = 64  # as Tabby's own max_decoding_tokens
 
 
@@ -43,6 +46,7 @@ class Wanted:
     path: str  # relative to the repository, with forward slashes
     git_url: str  # "" where its repository is not to be looked into
     snippets: tuple[Snippet, ...]  # the client's own choice, the best first
+    client: str  # who asks; "" where nobody knows
     sampling: Sampling = field(default_factory=Sampling)
 
 
@@ -76,9 +80,10 @@ class Suggest:
     async def at(self, wanted: Wanted) -> Suggested:
         """The completion at a cursor; raises EngineError."""
         nothing = Suggested(text="", prompt="", snippets=(), timings=Timings())
+        cursor = self._cursor(wanted)
         question = pipeline.Question(
-            uri=f"tabby:{uuid.uuid4()}",
-            cursor=Cursor(prefix=wanted.prefix, suffix=wanted.suffix, language=wanted.language),
+            uri=_document_of(wanted),
+            cursor=cursor,
             imports=imports_of(head_of(wanted.prefix)),
             path=wanted.path,
             repository=name_of(wanted.git_url) if wanted.git_url else "",
@@ -100,7 +105,7 @@ class Suggest:
                 )
         segments = account.segments
         return Suggested(
-            text=_inserted(answer),
+            text=_inserted(answer, cursor),
             prompt=segments.prefix if segments else "",
             snippets=segments.snippets if segments else (),
             timings=account.timings,
@@ -117,6 +122,14 @@ class Suggest:
                 async for piece in pieces:
                     text, timings = text + piece.text, piece.timings
         return Suggested(text=text, prompt=prompt, snippets=(), timings=timings)
+
+    def _cursor(self, wanted: Wanted) -> Cursor:
+        """As much text round it as an editor's own completions would see."""
+        return Cursor(
+            prefix=_end_of(wanted.prefix, self._context.prefix_chars),
+            suffix=wanted.suffix[: self._context.suffix_chars],
+            language=wanted.language,
+        )
 
     def _limits(self) -> pipeline.Limits:
         return pipeline.Limits(
@@ -148,13 +161,43 @@ class Suggest:
         candidates = [SourceText(name, texts) for name, texts in found.files]
         before = wanted.prefix.split("\n")[-_QUERY_LINES - 1 : -1]
         limits = self._context
-        return best_snippets(
-            "\n".join(before), candidates, limits.max_snippets, limits.snippet_chars
+        # Words of long files take a tenth of a second, which the event loop has not.
+        return await asyncio.to_thread(
+            best_snippets,
+            "\n".join(before),
+            candidates,
+            limits.max_snippets,
+            limits.snippet_chars,
         )
 
 
-def _inserted(answer: pipeline.Answer) -> str:
+def _document_of(wanted: Wanted) -> str:
+    """What a place is held fast under, so that a key costs the token that it adds.
+
+    Nobody's snippets come into anybody else's prompt.
+    """
+    if not wanted.path or not wanted.client:
+        return f"tabby:{uuid.uuid4()}"
+    return f"tabby:{wanted.client}:{wanted.git_url}:{wanted.path}"
+
+
+def _end_of(prefix: str, n_chars: int) -> str:
+    """About its last `n_chars` characters, from a line's beginning that stays while it grows."""
+    if len(prefix) <= n_chars:
+        return prefix
+    step = max(1, n_chars // _STEPS_OF_WINDOW)
+    start = -((n_chars - len(prefix)) // step) * step
+    line_start = prefix.find("\n", start) + 1
+    return prefix[line_start:] if line_start else prefix[-n_chars:]
+
+
+def _inserted(answer: pipeline.Answer, cursor: Cursor) -> str:
     """What to insert at the cursor, where nothing right of it can be replaced."""
     if answer.completion is None:
         return ""
-    return answer.completion.text.removesuffix(answer.completion.replaced)
+    text, replaced = answer.completion.text, answer.completion.replaced
+    if text.endswith(replaced):
+        return text.removesuffix(replaced)
+    # What it goes on to say behind the closer that stands there already has no place.
+    closers = (n for n, character in enumerate(text) if character == replaced[0])
+    return next((text[:n] for n in closers if not is_uneven(text[:n], cursor)), "")

@@ -6,6 +6,7 @@ Invariant: one thread, the worker's, calls everything here.
 from __future__ import annotations
 
 import ctypes
+import os
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ class Model:
             parameters.n_gpu_layers = 0
             # Else large batches would still be computed there.
             parameters.devices = ctypes.addressof(nowhere)
-        self.handle = self._api.llama_model_load_from_file(str(path).encode(), parameters)
+        self.handle = self._api.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self.handle:
             raise EngineError(f"llama.cpp cannot load {path}: {last_words()}")
         self._vocab = self._api.llama_model_get_vocab(self.handle)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # A word before a line end, or before another word.
-_CUT = re.compile(r"\w(?=\n)|[^\W\d_](?= [^\W\d_])")
+_CUT = re.compile(r"[^\W_](?=\n)|[^\W\d_](?= [^\W\d_])")
 # What a person is at work on; before it the text seldom changes.
 _ALIVE_CHARS = 80
 # What is read again at each key; to cut costs two more readings, once.

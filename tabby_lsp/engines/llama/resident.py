@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from contextlib import ExitStack, suppress
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tabby_lsp.config import LocalSettings
     from tabby_lsp.engines.llama.worker import Turn
     from tabby_lsp.models.gguf import Header
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -187,6 +190,11 @@ class Resident:
         except EngineError as error:
             self._state, self._message = "failed", str(error)
             raise
+        except Exception as error:
+            logger.exception("the model %s was not loaded: a fault of tabby-lsp itself", self._name)
+            text = f"The model {self._name} was not loaded: {error!r}, a fault of tabby-lsp itself."
+            self._state, self._message = "failed", text
+            raise EngineError(text) from error
         self._state, self._message = "ready", ""
 
     def _open(self, prepare: Callable[[Loaded], None]) -> None:

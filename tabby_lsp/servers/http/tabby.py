@@ -6,6 +6,7 @@ Contract: TabbyML/tabby 0.32 and tabby-agent 1.5 and 1.9. Unknown fields are ign
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -137,7 +138,8 @@ async def complete(
     else:
         assert body.segments is not None
         uses_index = not debug.disable_retrieval_augmented_code_completion
-        wanted = _wanted(body.language, body.segments, uses_index, sampling)
+        client = _client_of(request, body.user)
+        wanted = _wanted(body.language, body.segments, uses_index, sampling, client)
         suggested = await while_listened_to(request, suggest.at(wanted))
     answer = TabbyCompletion(
         id=completion_id,
@@ -154,8 +156,19 @@ async def complete(
     return answer.model_dump(exclude_none=True)
 
 
+def _client_of(request: Request, user: str | None) -> str:
+    """Who asks, without telling the key."""
+    address = request.client.host if request.client else ""
+    told = (address, request.headers.get("authorization", ""), user or "")
+    return hashlib.sha256("\0".join(told).encode("utf-8", "replace")).hexdigest()
+
+
 def _wanted(
-    language: str | None, segments: TabbySegments, uses_index: bool, sampling: Sampling
+    language: str | None,
+    segments: TabbySegments,
+    uses_index: bool,
+    sampling: Sampling,
+    client: str,
 ) -> Wanted:
     return Wanted(
         prefix=segments.prefix,
@@ -164,6 +177,7 @@ def _wanted(
         path=segments.filepath or "",
         git_url=(segments.git_url or "") if uses_index else "",
         snippets=segments.snippets(),
+        client=client,
         sampling=sampling,
     )
 

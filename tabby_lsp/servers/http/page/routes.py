@@ -188,6 +188,7 @@ def router(behind: Behind) -> APIRouter:
             path="",
             git_url="",
             snippets=(),
+            client="",
         )
         return _answered(await while_listened_to(request, behind.suggest.at(wanted)))
 
