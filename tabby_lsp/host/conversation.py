@@ -19,6 +19,7 @@ from tabby_lsp.host import processes
 from tabby_lsp.host.frames import MAX_FRAME_BYTES, WIRE, Broken, framed, read_frame, write_frame
 from tabby_lsp.host.place import HAS_UNIX_SOCKETS
 from tabby_lsp.host.turns import Superseded
+from tabby_lsp.models.memory import DoesNotFit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -38,6 +39,7 @@ _ERRORS: dict[str, type[EngineError]] = {
     "TooLong": TooLong,
     "Unusable": Unusable,
     "Superseded": Superseded,
+    "DoesNotFit": DoesNotFit,
 }
 
 
@@ -57,9 +59,16 @@ class Conversation:
     """Lives as long as its connection; `on_end` is called once, before anybody hears of the end."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        pid: int,
+        *,
+        is_proved: bool,
     ) -> None:
+        """The host's number `is_proved` by the system, not just told by whoever answers."""
         self.pid = pid
+        self._identity = processes.identity(pid) if is_proved else ""
         self.is_open = True
         self.was_parting = False  # the host said goodbye, so its end is no death
         self.has_hung = False
@@ -155,7 +164,8 @@ class Conversation:
                 self._send(framed({"do": "ping"}))
             if n_silent >= _rounds(processes.stands_still(self.pid)):
                 self.has_hung = True
-                processes.end(self.pid)
+                if self._identity == processes.identity(self.pid):
+                    processes.end(self.pid)
                 self._writer.transport.abort()
                 return
 
@@ -197,7 +207,8 @@ async def connect(place: Place) -> Conversation | None:
         answering.cancel()
         writer.transport.abort()
         raise
-    return Conversation(reader, writer, pid or int(answer["pid"]))
+    told: int = answer["pid"]
+    return Conversation(reader, writer, pid or told, is_proved=pid is not None)
 
 
 async def _opened(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str]:

@@ -16,6 +16,7 @@ from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Timi
 from tabby_lsp.host import deaths
 from tabby_lsp.host.conversation import HostGone
 from tabby_lsp.host.packing import packed, unpacked
+from tabby_lsp.models.memory import DoesNotFit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 # After a host could not even be started.
 _PAUSE_S = 2.0
+# After there was too little memory, which somebody may make free.
+_MEMORY_PAUSE_S = 20.0
 # How soon one that leaves has gone.
 _LEAVING_S = 0.05
 
@@ -70,7 +73,8 @@ class HostedEngine:
     async def load(self) -> None:
         if self._state == "failed":
             raise EngineError(self._message)
-        if self._conversation is not None and self._conversation.is_open:
+        is_open = self._conversation is not None and self._conversation.is_open
+        if is_open and self._state == "ready":
             return
         if self._loading is None or self._loading.done():
             if asyncio.get_running_loop().time() < self._paused_until_s:
@@ -159,11 +163,16 @@ class HostedEngine:
             conversation = await self._link.conversation()
         except EngineError as error:
             # A full disk, say: tried again with the requests that come.
-            self._state, self._message = "away", str(error)
-            self._paused_until_s = asyncio.get_running_loop().time() + _PAUSE_S
+            self._stay_away(str(error), _PAUSE_S)
             raise
-        self._conversation = conversation
-        conversation.listeners.append(self._host_ended)
+        except Exception as error:
+            logger.exception("no engine host: a fault of tabby-lsp itself, or of the system")
+            text = f"No engine host could be started or reached: {error!r}; see the log."
+            self._stay_away(text, _PAUSE_S)
+            raise EngineError(text) from error
+        if conversation is not self._conversation:
+            self._conversation = conversation
+            conversation.listeners.append(self._host_ended)
         conversation.totals[self._number] = self._take_totals
         return conversation
 
@@ -179,12 +188,20 @@ class HostedEngine:
             if conversation.was_parting:
                 return False
             raise
+        except DoesNotFit as error:
+            self._stay_away(str(error), _MEMORY_PAUSE_S)
+            raise
         except EngineError as error:
             self._state, self._message = "failed", str(error)
             raise
         finally:
             self._n_asked -= 1
         return True
+
+    def _stay_away(self, why: str, pause_s: float) -> None:
+        """Who asks after the pause has it tried again."""
+        self._state, self._message = "away", why
+        self._paused_until_s = asyncio.get_running_loop().time() + pause_s
 
     def _count(self, timings: Timings, before: Timings) -> None:
         """Add what is new since the piece before; each piece tells of the whole answer so far."""

@@ -167,6 +167,11 @@ class Client:
         self._waiting[request_id] = Future()
         return Request(request_id, self._waiting[request_id])
 
+    @property
+    def n_unanswered(self) -> int:
+        """How many requests still wait for their answer."""
+        return len(self._waiting)
+
     def call(self, method: str, params: object = None) -> Any:
         """Send a request and wait for its result; raises RefusedError for an error."""
         return self.request(method, params).result()

@@ -96,4 +96,5 @@ class Typist:
 
 def all_answered_once(client: Client) -> bool:
     """Whether each request has exactly one answer."""
-    return all(len(replies) == 1 for replies in client.replies.values())
+    has_one = all(len(replies) == 1 for replies in client.replies.values())
+    return client.n_unanswered == 0 and has_one

@@ -37,7 +37,8 @@ def talk(folder: Path, story: Callable[[Conversation], Awaitable[None]]) -> None
     async def both() -> None:
         path = str(folder / "socket")
         async with asyncio.timeout(60), await asyncio.start_unix_server(host, path):
-            conversation = Conversation(*await asyncio.open_unix_connection(path), os.getpid())
+            connection = await asyncio.open_unix_connection(path)
+            conversation = Conversation(*connection, os.getpid(), is_proved=False)
             await story(conversation)
             await conversation.close()
 
