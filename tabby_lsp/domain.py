@@ -140,6 +140,8 @@ class GenerationRequest:
     # Made before anybody asks: it stands behind all others and ends, without a `finish`, when one
     # of them comes; what it has read is kept. With `max_tokens` 0 it only reads.
     is_ahead: bool = False
+    # The text may end with the first line that has something in it, its line end included.
+    is_one_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)

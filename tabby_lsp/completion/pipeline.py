@@ -136,7 +136,9 @@ async def ask_model(
     request = GenerationRequest(
         account.segments,
         max_tokens,
-        stop=_stops_of_each(cursor, chosen) if question.n_candidates > 1 else (),
+        # From a single answer the pipeline hangs up.
+        stop=_END_OF_ANY if question.n_candidates > 1 else (),
+        is_one_line=chosen == "line",
         document=question.uri,
         n_candidates=question.n_candidates,
         is_ahead=question.is_ahead,
@@ -217,15 +219,6 @@ def _remember_end(question: Question, completion: Completion, cache: CompletionC
         at_end = replace(question, cursor=cursor)
         if scope(cursor) == "line" and cache.get(at_end.place) is None:
             cache.put(at_end.place, NOTHING)
-
-
-def _stops_of_each(cursor: Cursor, chosen: Scope) -> tuple[str, ...]:
-    """Where the engine ends each of several answers; from a single one the pipeline hangs up.
-
-    The rules that look at what comes after a line end have to see it.
-    """
-    has_one_line = chosen == "line" and cursor.rest_closes and not cursor.begins_line
-    return ("\n",) if has_one_line else _END_OF_ANY
 
 
 def _different(found: Iterable[Completion | None]) -> list[Completion]:

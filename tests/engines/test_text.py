@@ -11,8 +11,10 @@ from tabby_lsp.domain import TokenLogprobs
 from tabby_lsp.engines.llama.text import TextStream, TokenTrail
 
 
-def stream(pieces: list[bytes], stop: tuple[str, ...] = ()) -> list[str]:
-    text = TextStream(stop)
+def stream(
+    pieces: list[bytes], stop: tuple[str, ...] = (), *, is_one_line: bool = False
+) -> list[str]:
+    text = TextStream(stop, is_one_line=is_one_line)
     shown = []
     for piece in pieces:
         shown.append(text.push(piece))
@@ -38,6 +40,16 @@ def test_a_stop_string_ends_the_text_before_it() -> None:
 def test_what_may_become_a_stop_string_is_held_back() -> None:
     assert stream([b"x<", b"end", b">y"], stop=("<end>",)) == ["x", "", ""]
     assert stream([b"x<", b"em>"], stop=("<end>",)) == ["x", "<em>", ""]
+
+
+def test_one_line_ends_behind_the_first_that_has_something_in_it() -> None:
+    assert stream([b"a = 1", b"\n    b", b"c"], is_one_line=True) == ["a = 1", "\n"]
+    assert stream([b" \n", b"\n", b"  a", b" \nb"], is_one_line=True) == [" \n", "\n", "  a", " \n"]
+    assert stream([b"a"], is_one_line=True) == ["a", ""]
+
+
+def test_a_fence_is_no_line() -> None:
+    assert stream([b"```py\na", b"\n```\n"], is_one_line=True) == ["```py\na", "\n"]
 
 
 @given(

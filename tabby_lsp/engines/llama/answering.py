@@ -42,6 +42,7 @@ class Question:
     prompt: list[int]
     max_tokens: int
     stop: tuple[str, ...]
+    is_one_line: bool = False
     # A way to choose for each answer behind its first tokens, and what else may stand behind them,
     # the likeliest first.
     choose: Callable[[Sequence[int]], Choose]
@@ -137,7 +138,7 @@ def _candidates(
     """The likeliest answer, then others, each on a sequence of its own.
 
     They leave it as early as possible: at its first token, and where nothing else can stand there,
-    at the next one.
+    at the next one. Of a memory that cannot forget a part there is one answer.
     """
     context, origin = loaded.context, loaded.context.live
     n_prompt = len(question.prompt)
@@ -145,7 +146,7 @@ def _candidates(
     yield from best.pieces()
     every = [best]
     n_places = min(_N_NOTED, max(1, len(best.choices)))
-    for n_kept in range(n_places if question.n_candidates > 1 else 0):
+    for n_kept in range(n_places if context.can_fork and question.n_candidates > 1 else 0):
         context.switch(origin)
         logits = context.noted(n_prompt + n_kept)
         kept = best.choices[:n_kept]
@@ -159,8 +160,7 @@ def _candidates(
             if not begins or any(_begins_alike(begins, other.said) for other in every):
                 continue
             context.switch(origin)
-            if not context.fork(n_prompt + n_kept):
-                context.keep(n_prompt + n_kept)
+            context.fork(n_prompt + n_kept)
             timings = every[-1].timings
             every.append(_Speech(loaded, question, read, timings, len(every), [*kept, choice]))
             yield from every[-1].pieces()
@@ -194,7 +194,7 @@ class _Speech:
         question, context, model = self._question, self._loaded.context, self._loaded.model
         started_s, before = time.perf_counter(), self.timings
         choose = question.choose([choice.token or 0 for choice in self._begins])
-        stream, trail = TextStream(question.stop), TokenTrail()
+        stream, trail = TextStream(question.stop, is_one_line=question.is_one_line), TokenTrail()
         logprob, finish = 0.0, _STOP
         n_most = min(question.max_tokens, context.n_ctx - len(question.prompt))
         n_said = 0

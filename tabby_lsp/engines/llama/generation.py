@@ -49,6 +49,7 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
         prompt=prompt.tokens,
         max_tokens=request.max_tokens,
         stop=request.stop,
+        is_one_line=request.is_one_line,
         choose=likeliest.choose,
         typed=prompt.typed,
         n_logprobs=sampling.n_logprobs,

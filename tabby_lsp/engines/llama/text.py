@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 class TextStream:
     """Joins bytes that a token's end has cut in two, and ends before the first stop string.
 
-    An instance lives as long as one answer.
+    Where one line is wanted, it ends behind the first that has something in it; the line that opens
+    a fence, which chat models put round code, has not. An instance lives as long as one answer.
     """
 
-    def __init__(self, stop: tuple[str, ...]) -> None:
+    def __init__(self, stop: tuple[str, ...], *, is_one_line: bool = False) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stop = stop
+        self._line: str | None = "" if is_one_line else None  # the last one so far
         self._held = ""  # may be the beginning of a stop string
         self._n_released = 0
         self.is_stopped = False
@@ -49,7 +51,21 @@ class TextStream:
             return text[: min(found)]
         n_held = self._n_possible_stop(text)
         self._held = text[len(text) - n_held :]
-        return text[: len(text) - n_held]
+        text = text[: len(text) - n_held]
+        return text if self._line is None else self._up_to_line(text, self._line)
+
+    def _up_to_line(self, text: str, line: str) -> str:
+        """What of it belongs to the one line that is wanted, of which there is `line` so far."""
+        end = 0
+        while behind := text.find("\n", end) + 1:
+            line += text[end:behind]
+            if line.strip() and not line.lstrip().startswith("```"):
+                self.is_stopped = True
+                self._held = ""
+                return text[:behind]
+            line, end = "", behind
+        self._line = line + text[end:]
+        return text
 
     def _n_possible_stop(self, text: str) -> int:
         lengths = (
