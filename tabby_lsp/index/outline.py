@@ -20,6 +20,7 @@ _MAX_LINES = 80
 _MAX_LINE_CHARS = 160
 
 _DEFINITIONS = ("function_definition", "class_definition")
+_DECORATED = "decorated_definition"
 _BY_LOOKS = re.compile(
     r"[ \t]*(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|pub"
     r"(?:\([^)]*\))?|unsafe|extern|override|virtual|inline|open|data|sealed)\s+)*"
@@ -43,25 +44,31 @@ def definition_at(text: str, language: str, row: int) -> tuple[int, int] | None:
     # Rows end as in LSP, at a lone carriage return too, which a grammar takes for a blank.
     tree = parsed(re.sub(r"\r\n?", "\n", text), language)
     innermost: tuple[int, int] | None = None
-    for node in _definitions(tree.root_node) if tree else ():
+    for node in _nodes(tree.root_node, row) if tree else ():
         # A decorator belongs to what it decorates.
-        outer = node.parent if node.parent and node.parent.type == "decorated_definition" else node
-        if outer.start_point.row <= row <= node.end_point.row:
-            innermost = outer.start_point.row, node.end_point.row + 1
+        is_decorated = node.parent is not None and node.parent.type == _DECORATED
+        if node.type == _DECORATED or (node.type in _DEFINITIONS and not is_decorated):
+            innermost = node.start_point.row, node.end_point.row + 1
     return innermost
 
 
 def _rows(text: str, language: str, lines: list[str]) -> Iterator[int]:
     tree = parsed(text, language)
     if tree:
-        yield from (node.start_point.row for node in _definitions(tree.root_node))
+        found = (node for node in _nodes(tree.root_node) if node.type in _DEFINITIONS)
+        yield from (node.start_point.row for node in found)
     else:
         yield from (row for row, line in enumerate(lines) if _BY_LOOKS.match(line))
 
 
-def _definitions(node: Node) -> Iterator[Node]:
-    """In the order of the text, the outer before the inner ones."""
-    for child in node.named_children:
-        if child.type in _DEFINITIONS:
-            yield child
-        yield from _definitions(child)
+def _nodes(root: Node, row: int | None = None) -> Iterator[Node]:
+    """In the order of the text, the outer before the inner ones; with `row`, those that it is in.
+
+    Not recursive: a sum of a thousand terms is a tree a thousand nodes deep.
+    """
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if row is None or node.start_point.row <= row <= node.end_point.row:
+            yield node
+            waiting += reversed(node.named_children)

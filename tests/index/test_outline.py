@@ -77,3 +77,11 @@ def test_without_a_grammar_there_is_none() -> None:
 def test_rows_end_at_a_lone_carriage_return_too() -> None:
     text = "a = 1\rb = 2\rdef f():\n    return 1\ndef g():\n    return 2\n"
     assert definition_at(text, "python", 5) == (4, 6)
+
+
+def test_a_deep_expression_is_looked_through() -> None:
+    text = "x = " + " + ".join("1" * 3_000) + "\n\n\n@cache\ndef f():\n    pass\n"
+
+    assert outline(text, "python") == "def f():"
+    assert definition_at(text, "python", 3) == definition_at(text, "python", 5) == (3, 6)
+    assert definition_at(text, "python", 0) is None
