@@ -57,6 +57,8 @@ SUPERSEDED = "superseded"
 
 # Some minutes of typing; `tabby.inspect` shows them.
 _N_DECISIONS_KEPT = 1000
+# Of so many of them with the text round the cursor, which is thousands of characters.
+_N_TEXTS_KEPT = 100
 # Copilot gives its context providers as long; what has not come by then comes with the next
 # request.
 _GATHER_TIMEOUT_S = 0.15
@@ -202,10 +204,18 @@ class App:
         finally:
             total_ms = (time.perf_counter() - started_s) * 1000
             decision = self._decision(ask, outcome, answer.reason, account, total_ms)
-            self.decisions.append(decision)
+            self._record(decision)
         if answer.completion is not None and answer.reason != "first-lines":
             self._look_ahead(ask, answer.completion)
         return Reply(completion=answer.completion, decision=decision, others=answer.others)
+
+    def _record(self, decision: Decision) -> None:
+        self.decisions.append(decision)
+        if len(self.decisions) > _N_TEXTS_KEPT:
+            old = self.decisions[-_N_TEXTS_KEPT - 1]
+            if old.segments is not None:
+                without = replace(old.segments, prefix="", suffix="", imports="")
+                self.decisions[-_N_TEXTS_KEPT - 1] = replace(old, segments=without)
 
     async def _answer_within(
         self, ask: Ask, account: pipeline.Account, limit_s: float

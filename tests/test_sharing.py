@@ -31,6 +31,20 @@ def test_ghost_text_and_menu_ask_the_model_once() -> None:
     play(scene())
 
 
+def test_of_old_decisions_no_texts_are_kept() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        for number in range(105):
+            asked = await stage.ask(f"x{number} = ║\n")
+            await stage.engine.feed("1", None)
+            await asked
+        prefixes = [d.segments.prefix for d in stage.decisions if d.segments is not None]
+        assert prefixes[:5] == [""] * 5
+        assert prefixes[5:] == [f"x{number} = " for number in range(5, 105)]
+
+    play(scene())
+
+
 def test_who_leaves_first_does_not_stop_it_and_who_leaves_last_does() -> None:
     async def scene() -> None:
         stage = Stage()

@@ -125,6 +125,7 @@ def told(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
         client.open((shop / "shop/returns.py").as_uri(), ORDERS)
         answers += ask_everywhere(client, (shop / "shop/returns.py").as_uri())
         decisions = client.inspect(prompt=True, n=1000)["decisions"]
+        assert len(decisions) <= 100, "of the older ones no texts are kept"
         client.call("shutdown")
         client.notify("exit")
         client.wait_ended(PATIENCE_S)
