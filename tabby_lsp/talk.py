@@ -15,6 +15,7 @@ from tabby_lsp.chat import prompts
 from tabby_lsp.chat.edits import NoEdit, Selection, addition, replacement
 from tabby_lsp.chat.prompts import Material
 from tabby_lsp.chat.session import Answer, listen
+from tabby_lsp.completion.cursor import whole_lines
 from tabby_lsp.completion.discretion import without_secrets
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.domain import ChatRequest, EngineError, Sampling
@@ -158,7 +159,7 @@ def _code_without_secrets(passage: Passage) -> str:
     """
     if passage.end == passage.start:
         return without_secrets(passage.text)
-    lines, shown = _lines(passage.text), _lines(without_secrets(passage.text))
+    lines, shown = whole_lines(passage.text), whole_lines(without_secrets(passage.text))
     pieces, line_start = [], 0
     for line, shown_line in zip(lines, shown, strict=True):
         line_end = line_start + len(line)
@@ -170,10 +171,6 @@ def _code_without_secrets(passage: Passage) -> str:
             pieces.append(piece if line == shown_line else shown_line if is_whole else f"...{kept}")
         line_start = line_end
     return without_secrets("".join(pieces))
-
-
-def _lines(text: str) -> list[str]:
-    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
 
 
 def _selection(passage: Passage) -> Selection:

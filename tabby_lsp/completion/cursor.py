@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LINE_END = re.compile(r"\r\n|\r|\n")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 # What may stand right of the cursor and leave the answer open: the second halves of pairs and a
 # separator. It is Copilot's check for the middle of a line (microsoft/vscode-copilot-chat).
@@ -118,6 +119,11 @@ def lines_of(text: str) -> Iterator[tuple[int, int, bool]]:
         yield start, line_end.start(), True
         start = line_end.end()
     yield start, len(text), False
+
+
+def whole_lines(text: str) -> list[str]:
+    """The lines with their ends, which together are the text."""
+    return _LINE.findall(text)
 
 
 def first_line(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from tabby_lsp.completion.cursor import whole_lines
 from tabby_lsp.secrets import holds_secret
 
 # Looked at together and remembered together: most of a document stays the same from key to key.
@@ -16,7 +17,6 @@ _N_TEXTS_KEPT = 1024
 # Over so many lines a name and its value may stand apart, as in `password = (` and below it.
 _MOST_LINES_APART = 6
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 # The name that a value is given to; what comes after it is the secret.
 _NAME = re.compile(r"\s*[^=:(\"']*[=:(]?\s*")
 # What stands below its first line: lines of base64, those that say how it is encrypted, the last
@@ -32,7 +32,7 @@ def without_secrets(text: str) -> str:
     """The text with `...` in the place of every value that may be secret."""
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(_only_line_ends, text)
-    lines = _LINE.findall(text)
+    lines = whole_lines(text)
     starts = range(0, len(lines), _BLOCK_LINES)
     for start in starts:
         _hide(lines, start, start + _BLOCK_LINES)
@@ -45,7 +45,7 @@ def without_secrets(text: str) -> str:
 def sides_without_secrets(prefix: str, suffix: str) -> tuple[str, str]:
     """The same for both sides of a cursor, before which its own line is left as it is there."""
     prefix, suffix = without_secrets(prefix), without_secrets(suffix)
-    above, below = _LINE.findall(prefix), _LINE.findall(suffix)
+    above, below = whole_lines(prefix), whole_lines(suffix)
     # What is being typed is no secret by itself, and its name may be.
     at_cursor = above.pop() if above and not prefix.endswith(("\n", "\r")) else ""
     n_above, n_below = len(above[-_MOST_LINES_APART:]), len(below[:_MOST_LINES_APART])
@@ -54,7 +54,7 @@ def sides_without_secrets(prefix: str, suffix: str) -> tuple[str, str]:
     if not at_cursor + suffix or shown is near:
         return prefix, suffix
     # Both are lines of one text, and the cursor's may be in two parts.
-    lines = [*_LINE.findall(shown), ""]
+    lines = [*whole_lines(shown), ""]
     above[len(above) - n_above :] = lines[:n_above]
     rest = lines[n_above].removeprefix(at_cursor) if at_cursor else lines[n_above]
     below[:n_below] = [rest, *lines[n_above + 1 :]]
@@ -66,7 +66,7 @@ def _hide(lines: list[str], start: int, end: int) -> None:
     text = "".join(lines[start:end])
     shown = _without_secrets(text)
     if shown is not text:
-        lines[start:end] = _LINE.findall(shown)
+        lines[start:end] = whole_lines(shown)
 
 
 @lru_cache(maxsize=_N_TEXTS_KEPT)
@@ -74,7 +74,7 @@ def _without_secrets(text: str) -> str:
     """A few lines; the same object where nothing in them is secret."""
     if not holds_secret(text):
         return text
-    lines = [_hidden(line) if holds_secret(line) else line for line in _LINE.findall(text)]
+    lines = [_hidden(line) if holds_secret(line) else line for line in whole_lines(text)]
     # What is secret only together is left out together.
     for n_lines in range(2, _MOST_LINES_APART + 1):
         if not holds_secret("".join(lines)):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from tabby_lsp.completion.cursor import whole_lines
+
 # How far down a file its imports are looked for.
 HEAD_CHARS = 4_000
 _MOST_LINES = 40  # of one statement
@@ -26,7 +28,6 @@ _IMPORT = re.compile(
     )""",
     re.VERBOSE,
 )
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _OPENERS, _CLOSERS = "([{", ")]}"
 
 
@@ -45,7 +46,7 @@ def imports_of(head: str) -> str:
     """The import statements in the first lines of a file; the last line may be cut off."""
     taken: list[str] = []
     n_open = n_lines = 0
-    for line in _LINE.findall(head):
+    for line in whole_lines(head):
         is_going_on = 0 < n_open and n_lines < _MOST_LINES and line.strip() != ""
         if not is_going_on and not _IMPORT.match(line[:_MOST_CHARS]):
             n_open = 0
