@@ -142,6 +142,8 @@ class GenerationRequest:
     is_ahead: bool = False
     # The text may end with the first line that has something in it, its line end included.
     is_one_line: bool = False
+    # Whose it is: what was read for one is not given up for another who reads more.
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)

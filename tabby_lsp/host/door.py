@@ -242,9 +242,10 @@ def _document(request: GenerationRequest | ChatRequest) -> str:
 
 def _private(request: Any, window: int) -> Any:
     """The request with a document that no other window has, so that caches are the window's own."""
-    if not _document(request):
+    if not isinstance(request, GenerationRequest):
         return request
-    return replace(request, document=f"{window}:{request.document}")
+    document = f"{window}:{request.document}" if request.document else ""
+    return replace(request, document=document, client=str(window))
 
 
 def _refusal(number: int, error: EngineError) -> Json:

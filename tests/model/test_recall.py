@@ -20,6 +20,7 @@ from tests.model.typist import Typist
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tabby_lsp.domain import GenerationRequest
     from tabby_lsp.models.fim_table import Layout
 
 N_CTX = 448
@@ -96,6 +97,24 @@ def test_four_files_come_back_from_where_they_are_parked(model: Bench) -> None:
     assert [text for text, _, _ in again] == [text for text, _, _ in first]
     assert all(timings.n_evaluated_tokens <= 4 for _, _, timings in again)
     assert model.loaded.context.n_used_cells == len(model.loaded.context.tokens)
+
+
+def test_a_window_that_goes_through_files_leaves_those_of_another_warm() -> None:
+    model = bench(layout="spm_v2", n_ctx=N_CTX, parked_mib=4)
+
+    def asked(number: int, client: str) -> GenerationRequest:
+        text = SOURCE[211 * number : 211 * number + 1_500]
+        return replace(request(text, "\n", 2), document=f"{client}{number}", client=client)
+
+    try:
+        model.ask(asked(0, "a"))
+        costs = [model.ask(asked(number, "b"))[2].n_evaluated_tokens for number in range(1, 25)]
+        assert min(costs) > 100
+        # Of its own the first are gone, so there was no room for all.
+        assert model.ask(asked(1, "b"))[2].n_evaluated_tokens > 100
+        assert model.ask(asked(0, "a"))[2].n_evaluated_tokens <= 4
+    finally:
+        model.close()
 
 
 def test_a_file_comes_back_although_what_is_at_work_takes_its_place() -> None:

@@ -51,6 +51,7 @@ class Question:
     n_candidates: int = 1
     n_logprobs: int
     asked_s: float  # when work on it began, by `time.perf_counter`
+    client: str = ""
     is_ahead: bool = False  # takes nothing away from what is at work
     reads_said: bool = False  # as a cold prompt is read, whatever the model has said itself
 
@@ -67,7 +68,12 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
     the context in any case.
     """
     context = loaded.context
-    loaded.recall.begin(question.prompt, is_ahead=question.is_ahead, reads_said=question.reads_said)
+    loaded.recall.begin(
+        question.prompt,
+        is_ahead=question.is_ahead,
+        reads_said=question.reads_said,
+        client=question.client,
+    )
     n_reused = len(context.tokens)
     try:
         read(question.prompt[n_reused:])

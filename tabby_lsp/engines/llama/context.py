@@ -70,6 +70,7 @@ class Held:
     tokens: list[int] = field(default_factory=list)
     cells: list[int] = field(default_factory=list)
     n_prompt: int = 0  # how many of the tokens were read and not said
+    client: str = ""  # for whom
     n_passes: int = 0  # how many requests have gone on from another one
 
 
@@ -167,7 +168,7 @@ class Context:
         was = self._held[self._live]
         self._api.llama_memory_seq_cp(self._memory, self._live, number, 0, n_tokens)
         n_prompt = min(was.n_prompt, n_tokens)
-        self._held[number] = Held(was.tokens[:n_tokens], was.cells[:n_tokens], n_prompt)
+        self._held[number] = Held(was.tokens[:n_tokens], was.cells[:n_tokens], n_prompt, was.client)
         self._cells.share(was.cells[:n_tokens])
         for (known, n_known), logits in list(self._known.items()):
             if known == self._live and n_known <= n_tokens:

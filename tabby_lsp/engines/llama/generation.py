@@ -54,6 +54,7 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
         typed=prompt.typed,
         n_logprobs=sampling.n_logprobs,
         asked_s=asked_s,
+        client=request.client,
         is_ahead=request.is_ahead,
         reads_said=True,
     )
@@ -120,7 +121,7 @@ def renew(loaded: Loaded, desk: Desk, request: GenerationRequest) -> Iterator[Pi
     anchor, prompt = fresh
     if loaded.recall.cost(prompt) > context.n_cells - context.n_used_cells:
         return
-    loaded.recall.begin(prompt, is_ahead=True)
+    loaded.recall.begin(prompt, is_ahead=True, client=request.client)
     n_reused = len(context.tokens)
     try:
         context.evaluate(prompt[n_reused:])

@@ -1,10 +1,12 @@
 """What was read of other documents and other places, out of the context and not forgotten. Pure.
 
-Invariant: never more than so many bytes, and the one that was not used for longest goes first.
+Invariant: never more than so many bytes; of whoever has most there, what was not used for longest
+goes first.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ class Parked:
     tokens: list[int]
     state: mmap
     n_prompt: int  # how many of the tokens were read and not said
+    client: str = ""  # for whom
 
 
 class Parking:
@@ -67,4 +70,11 @@ class Parking:
         ]
         self._parked.append(parked)
         while self.n_bytes > self._n_most_bytes:
-            del self._parked[0]
+            self._parked.remove(self._least_missed())
+
+    def _least_missed(self) -> Parked:
+        """What goes first; never the one that was put last."""
+        shares: Counter[str] = Counter()
+        for parked in self._parked:
+            shares[parked.client] += len(parked.state)
+        return max(self._parked[:-1], key=lambda parked: shares[parked.client])

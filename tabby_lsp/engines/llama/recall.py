@@ -36,7 +36,14 @@ class Recall:
         parked = self._parking.best(prompt)
         return len(prompt) - max(self._held(prompt).n_tokens, parked[1] if parked else 0)
 
-    def begin(self, prompt: list[int], *, is_ahead: bool = False, reads_said: bool = False) -> None:
+    def begin(
+        self,
+        prompt: list[int],
+        *,
+        is_ahead: bool = False,
+        reads_said: bool = False,
+        client: str = "",
+    ) -> None:
         """Have the live sequence be the beginning of a prompt, as much of it as is known.
 
         It is all of it only where it is noted what the model says after it. `reads_said`: what the
@@ -61,7 +68,8 @@ class Recall:
         if is_ahead and n_tokens < len(context.tokens):
             context.fork(n_tokens)
         context.keep(n_tokens)
-        context.held[context.live].n_prompt = len(prompt)
+        held = context.held[context.live]
+        held.n_prompt, held.client = len(prompt), client
 
     def _held(self, prompt: list[int]) -> Reuse:
         return best({n: held.tokens for n, held in self._context.held.items()}, prompt)
@@ -109,7 +117,8 @@ class Recall:
         if len(tokens) <= _FEW_TOKENS or parking.has(tokens):
             return
         if parking.takes(context.n_saved_bytes()) and (state := context.saved()):
-            parking.put(Parked(tokens, state, context.held[context.live].n_prompt))
+            held = context.held[context.live]
+            parking.put(Parked(tokens, state, held.n_prompt, held.client))
 
     def _drop_what_is_passed_over(self, prompt: list[int]) -> None:
         """Also because forks stand in the way: what is read next comes behind their cells."""
