@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import logging
 import os
 import sys
@@ -72,8 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown and parsed.command != "lsp":
         parser.error(f"there is no {unknown[0]}; see `tabby-lsp {parsed.command} --help`")
+    if parsed.command != "lsp" and isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal or a pipe cannot spell is no reason to say nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _COMMANDS[parsed.command](parsed)
+        status = _COMMANDS[parsed.command](parsed)
+        if sys.stdout:
+            sys.stdout.flush()
+        return status
     except BrokenPipeError:
         # Whoever read our output has gone, as with `| head`; Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -82,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     settings = argparse.ArgumentParser(add_help=False)
-    settings.add_argument("--config", type=Path, metavar="FILE", help="settings file to read")
+    settings.add_argument("--config", type=_file, metavar="FILE", help="settings file to read")
     settings.add_argument("--model", metavar="NAME|PATH", help="the model to use")
     settings.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
     settings.add_argument("--log-file", metavar="FILE", help="where messages go, besides stderr")
@@ -171,6 +178,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _file(text: str) -> Path:
+    """Also where no shell has put the home folder in the place of `~`."""
+    return Path(os.path.expanduser(text)).absolute()
+
+
 def _lsp(parsed: argparse.Namespace) -> int:
     from tabby_lsp.servers.lsp.wire import claim_stdout
 
@@ -240,9 +252,13 @@ def _doctor(parsed: argparse.Namespace) -> int:
 def _host(parsed: argparse.Namespace) -> int:
     from tabby_lsp.commands import host, self_test
 
-    settings = _settings_or_exit(parsed).settings
+    # An editor goes on with what it can read of its settings, and so does what it has started.
+    resolved = _resolved(_sources(parsed))
+    _log_to(resolved)
+    for problem in resolved.problems:
+        logging.getLogger(__name__).warning("%s", problem)
     if parsed.action == "run":
-        return host.run(settings)
+        return host.run(resolved.settings)
     if parsed.action == "try":
         return self_test.in_child(parsed.avoided)
     return host.stop() if parsed.action == "stop" else host.status(as_json=parsed.json)
@@ -288,12 +304,22 @@ _COMMANDS = {
 
 
 def _sources(parsed: argparse.Namespace) -> list[Source]:
-    from tabby_lsp.config import flag_source, read_environment, read_user_file, user_config_path
+    from tabby_lsp.config import (
+        BUILT_IN_ENGINE,
+        flag_source,
+        read_environment,
+        read_user_file,
+        user_config_path,
+    )
 
     given = vars(parsed)
     flags = {key: given.get(flag) for flag, key in _FLAGS.items()}
     if parsed.command == "chat":
         flags["chat.model"] = flags.pop("model")
+    # A model that is named is run here, also where the settings name a server.
+    for role in ("", "chat."):
+        if flags.get(f"{role}model") is not None:
+            flags[f"{role}engine"] = BUILT_IN_ENGINE
     return [
         read_user_file(parsed.config or user_config_path(), must_exist=parsed.config is not None),
         read_environment(),
@@ -345,7 +371,7 @@ def _passed_on(parsed: argparse.Namespace) -> list[str]:
 
 def _passed_on_to_host(parsed: argparse.Namespace) -> list[str]:
     """The host has its settings from the user's file, never from a window."""
-    return ["--config", str(parsed.config.absolute())] if parsed.config else []
+    return ["--config", str(parsed.config)] if parsed.config else []
 
 
 def _exit_with(message: str) -> NoReturn:

@@ -52,11 +52,14 @@ def chat(question: str, settings: Settings) -> int:
                     if is_one_question:
                         return _INTERRUPTED
                     del messages[-1]
+                except EngineError as error:
+                    sys.stderr.write(f"tabby-lsp chat: {error}\n")
+                    if is_one_question:
+                        return _FAILED
+                    # What was said before stays, and may be asked on.
+                    del messages[-1]
                 else:
                     messages.append(ChatMessage("assistant", answer))
-        except EngineError as error:
-            sys.stderr.write(f"tabby-lsp chat: {error}\n")
-            return _FAILED
         except BrokenPipeError:
             raise
         except OSError as error:  # of standard output: a full disk

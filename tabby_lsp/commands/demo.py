@@ -86,13 +86,12 @@ def demo(server_arguments: Sequence[str]) -> int:
             started_s = time.perf_counter()
             editor.open(PROGRAM[:_GIVEN])
             engine = editor.engine()
-            if engine["state"] == "failed":
+            if engine["state"] in ("failed", "away"):
                 sys.stderr.write(f"tabby-lsp demo: {engine['message']}\n")
                 return 1
             load_ms = (time.perf_counter() - started_s) * 1000
-            _write(
-                f"model {engine['model']}, ready in {load_ms:.0f} ms, everything on this machine\n"
-            )
+            where = "asked on its server" if engine["is_remote"] else "everything on this machine"
+            _write(f"model {engine['model']}, ready in {load_ms:.0f} ms, {where}\n")
             _type(editor, tally, is_terminal)
     except RuntimeError as error:
         sys.stderr.write(f"tabby-lsp demo: {error}\n")

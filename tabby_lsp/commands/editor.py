@@ -1,6 +1,6 @@
 """A very small editor for the terminal: it speaks LSP to a real server and types one key at a time.
 
-For `demo` and `doctor`; an editor's plugin is in `editors/`.
+For `demo`; an editor's plugin is in `editors/`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
+
+_BEGINS_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Editor:
         self.text = ""
 
     def __enter__(self) -> Editor:
-        settings = {"stats": {"enabled": False}}
+        completion = {"enabled": True, "disabled_languages": []}
+        settings = {"stats": {"enabled": False}, "completion": completion}
         params: dict[str, Any] = {"processId": os.getpid(), "rootUri": None, "capabilities": {}}
         self.request("initialize", {**params, "initializationOptions": settings})
         self.notify("initialized", {})
@@ -68,7 +71,13 @@ class Editor:
         self.text, self._version = text, 1
         item = {"uri": self.uri, "languageId": "python", "version": 1, "text": text}
         self.notify("textDocument/didOpen", {"textDocument": item})
-        while self.engine()["state"] in ("unloaded", "loading"):
+        begins_s = time.monotonic() + _BEGINS_S
+        while (state := self.engine()["state"]) in ("unloaded", "loading"):
+            if state == "unloaded" and time.monotonic() > begins_s:
+                raise RuntimeError(
+                    "the server does not load the model: it may be one that does not know Python; "
+                    "`tabby-lsp doctor` says which it is"
+                )
             time.sleep(0.01)
 
     def engine(self) -> dict[str, Any]:

@@ -58,6 +58,8 @@ def _command(command: Callable[_P, int]) -> Callable[_P, int]:
             return command(*args, **kwargs)
         except (EngineError, NotWritten) as error:
             message = str(error)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             message = f"{error.filename or 'the disk'}: {error.strerror or error}"
         sys.stderr.write(f"tabby-lsp models: {message}\n")

@@ -45,6 +45,8 @@ def settle() -> None:
     first_crash = ""
     for avoided in _WAYS:
         crash = _tried_in_child(avoided)
+        if crash is None:
+            return
         if not crash:
             caution.remember(_record(avoided, first_crash))
             return
@@ -63,8 +65,8 @@ def in_child(avoided: Sequence[str]) -> int:
     os._exit(0)
 
 
-def _tried_in_child(avoided: tuple[Feature, ...]) -> str:
-    """How it crashed; "" where it did not."""
+def _tried_in_child(avoided: tuple[Feature, ...]) -> str | None:
+    """How it crashed; "" where it did not, None where nothing is known."""
     command = [sys.executable, "-m", "tabby_lsp", "host", "try", *avoided]
     try:
         run = subprocess.run(
@@ -80,9 +82,9 @@ def _tried_in_child(avoided: tuple[Feature, ...]) -> str:
     except subprocess.TimeoutExpired:
         return f"no answer within {_LIMIT_S:.0f} s"
     except OSError:
-        return ""  # No second process may be started here: nothing is known.
-    if run.returncode >= 0 and sys.platform != "win32":
-        return ""
+        return None  # No second process may be started here.
+    if run.returncode > 0 and sys.platform != "win32":
+        return None  # It came to nothing before llama.cpp was tried.
     return _name(run.returncode)
 
 

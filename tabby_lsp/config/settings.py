@@ -297,13 +297,6 @@ class HostSettings:
         "machine.",
         from_client=False,
     )
-    parked_mib: int = setting(
-        256,
-        "How much of what was read of other files and places is kept in memory, so that coming "
-        "back to them is as fast as staying. 0 keeps nothing.",
-        unit="MiB",
-        maximum=65_536,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tabby_lsp
 from tests.e2e.wire import isolated_environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CODE = (
     "class Point:\n"
@@ -127,6 +126,73 @@ def test_a_wrong_setting_is_named_with_its_source(home: Path) -> None:
 
     assert run.returncode == 2
     assert "TABBY_LSP_COMPLETION_MAX_TOKENS" in run.stderr
+
+
+def test_a_home_folder_that_no_shell_has_spelled_out_is_found(home: Path) -> None:
+    """As in an editor's list of arguments, or behind `--config=`."""
+    (home / "mine.toml").touch()
+    run = tabby(home, "models", "use", "starter", "--config=~/mine.toml")
+
+    assert run.returncode == 0, run.stderr
+    assert 'model = "starter"' in (home / "mine.toml").read_text()
+    assert not (home / "~").exists()
+
+
+def test_a_model_that_is_named_is_run_here_whatever_server_the_settings_name(home: Path) -> None:
+    settings = home / "far.toml"
+    settings.write_text(
+        'engine = "far"\n[chat]\nengine = "far"\n'
+        '[engines.far]\nkind = "openai"\nurl = "http://127.0.0.1:9/v1"\nmodel = "x"\n'
+    )
+    (home / "point.py").write_text(CODE)
+    there = tabby(home, "complete", "point.py:4:20", f"--config={settings}")
+    here = tabby(home, "complete", "point.py:4:20", f"--config={settings}", "--model", "starter")
+
+    assert there.returncode == 1
+    assert (here.stdout, here.returncode) == (" = height\n", 0)
+    chat = tabby(home, "chat", "hello", f"--config={settings}", "--model", "starter")
+    assert "starter" in chat.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_what_a_terminal_cannot_spell_is_said_in_another_way(home: Path, encoding: str) -> None:
+    """A model of Windows' or of another century's name."""
+    folder = home / ".local/share/tabby-lsp/models"
+    folder.mkdir(parents=True)
+    starter = next((Path(tabby_lsp.__file__).parent / "models/starter").glob("*.gguf"))
+    for name in (b"\xe6\xa8\xa1.gguf", b"caf\xe9.gguf"):
+        (folder / os.fsdecode(name)).symlink_to(starter)
+    run = tabby(home, "models", "list", PYTHONIOENCODING=f"{encoding}:strict", PYTHONUTF8="0")
+
+    assert run.returncode == 0, run.stderr
+    assert r"caf\udce9" in run.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+@pytest.mark.parametrize("arguments", [["models", "list"], ["stats"]])
+def test_a_reader_that_has_gone_is_no_fault(home: Path, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        [sys.executable, "-m", "tabby_lsp", *arguments],
+        env=isolated_environment(home),
+        stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writing)
+
+    assert (run.stderr, run.returncode) == ("", 1)
+
+
+def test_the_demonstration_says_where_nothing_can_be_shown(home: Path) -> None:
+    settings = home / "far.toml"
+    settings.write_text(
+        'engine = "far"\n[engines.far]\nkind = "openai"\n'
+        'url = "http://127.0.0.1:9/v1"\nmodel = "x"\n'
+    )
+    run = tabby(home, "demo", f"--config={settings}")
+
+    assert run.returncode == 1
+    assert "everything on this machine" not in run.stdout
 
 
 def test_the_version_is_told(home: Path) -> None:

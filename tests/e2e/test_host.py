@@ -161,6 +161,18 @@ def test_whatever_ends_the_host_the_window_goes_on(
         assert not is_alive(pid)
 
 
+def test_a_wrong_setting_costs_nothing_but_itself(home: Path) -> None:
+    settings = home / ".config/tabby-lsp/config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('modle = "starter"\n[host]\nparked_mib = 1\n')
+    with start(home) as client:
+        opened(client, home)
+        assert client.complete("untitled:a", END)
+        assert any("modle" in each for each in messages(client))
+        report = status(home)
+        assert report is not None and report["clients"] == 1
+
+
 def test_who_asks_while_another_host_starts_is_told(home: Path) -> None:
     """The answer comes from the new one, and would have been the last word of the old one's end."""
     with start(home) as client:
