@@ -76,6 +76,7 @@ class _Place:
     fit: Fit
     name: str  # what it is called by clients, who are told no path
     engine: Any
+    copy_of: Role | None = None  # whose model it is once more, and with which it goes
     n_users: int = 0
     is_free: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -99,6 +100,11 @@ class Rack:
         """What that model was asked for by, with which it can be asked for again."""
         place = self._places.get(role)
         return place.asked if place else ""
+
+    def is_copy(self, role: Role) -> bool:
+        """Whether that model is there for another role, and for this one besides."""
+        place = self._places.get(role)
+        return place is not None and place.copy_of is not None
 
     def status(self, role: Role) -> EngineStatus | None:
         """What its engine says of itself."""
@@ -146,17 +152,24 @@ class Rack:
 
         Raises EngineError where it cannot be loaded, and everything stays as it was.
         """
+        await self._put(role, name, fit, None)
+
+    async def copy(self, role: Role, source: Role) -> None:
+        """Have the model of `source` answer for `role` too, for as long as it is there."""
+        await self._put(role, self.asked(source), AS_SET, source)
+
+    async def _put(self, role: Role, name: str, fit: Fit, copy_of: Role | None) -> None:
         async with self._changing:
             old = self._places.get(role)
             if old is not None and (old.asked, old.fit) == (name, fit):
                 self._stand(role, old)
                 return
             try:
-                new = await self._loaded(role, name, fit)
+                new = await self._loaded(role, name, fit, copy_of)
             except DoesNotFit:
                 if old is None and not self._leaving:
                     raise
-                await self._put_after(role, name, fit, old)
+                await self._put_after(role, name, fit, old, copy_of)
             else:
                 self._stand(role, new)
                 self._dismiss(old)
@@ -168,28 +181,34 @@ class Rack:
             if old is None:
                 raise NotLoaded(f"No {role} model is loaded.")
             self._dismiss(old)
+            self._dismiss_copies(role, "")
 
-    async def _loaded(self, role: Role, name: str, fit: Fit) -> _Place:
+    async def _loaded(self, role: Role, name: str, fit: Fit, copy_of: Role | None) -> _Place:
         engine = await asyncio.to_thread(self._make, role, name, fit)
         try:
             await engine.load()
         except BaseException:
             await engine.close()
             raise
-        return _Place(name, fit, called(name), engine)
+        return _Place(name, fit, called(name), engine, copy_of)
 
-    async def _put_after(self, role: Role, name: str, fit: Fit, old: _Place | None) -> None:
+    async def _put_after(
+        self, role: Role, name: str, fit: Fit, old: _Place | None, copy_of: Role | None
+    ) -> None:
         """Load when all that leaves has gone; where that fails, the old model comes back."""
         self._between.add(role)
         try:
             self._dismiss(self._places.pop(role, None))
-            await asyncio.gather(*self._leaving)
+            # Not `gather`: who is cancelled here would take the others' answers along.
+            if self._leaving:
+                await asyncio.wait(set(self._leaving))
             try:
-                new = await self._loaded(role, name, fit)
+                new = await self._loaded(role, name, fit, copy_of)
             except EngineError:
                 if old is not None:
                     with suppress(EngineError):
-                        self._stand(role, await self._loaded(role, old.asked, old.fit))
+                        again = await self._loaded(role, old.asked, old.fit, old.copy_of)
+                        self._stand(role, again)
                 raise
             self._stand(role, new)
         finally:
@@ -198,6 +217,13 @@ class Rack:
     def _stand(self, role: Role, place: _Place) -> None:
         self._places.pop(role, None)
         self._places[role] = place
+        self._dismiss_copies(role, place.asked)
+
+    def _dismiss_copies(self, source: Role, asked: str) -> None:
+        """Of a model that has gone, where now another one stands, or none."""
+        for role, place in list(self._places.items()):
+            if place.copy_of == source and place.asked != asked:
+                self._dismiss(self._places.pop(role))
 
     async def close(self) -> None:
         """Give everything back, whatever runs."""

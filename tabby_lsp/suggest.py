@@ -20,6 +20,7 @@ from tabby_lsp.completion.rest import is_uneven
 from tabby_lsp.completion.snippets import SourceText, best_snippets
 from tabby_lsp.config import name_of
 from tabby_lsp.domain import Sampling, Snippet, TextRequest, Timings
+from tabby_lsp.rack import NotLoaded
 from tabby_lsp.secrets import holds_secret, is_secret_path
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ class Suggest:
         """What comes after a prompt that the client has written itself; raises EngineError."""
         text, timings = "", Timings()
         async with self._rack.using("completion") as engine:
+            if not hasattr(engine, "continue_text"):
+                raise NotLoaded(
+                    f"{engine.status.model} runs on a server, which takes no text without a suffix:"
+                    " send `segments`."
+                )
             request = TextRequest(prompt, _MAX_CONTINUED_TOKENS, sampling=sampling)
             async with aclosing(engine.continue_text(request)) as pieces:
                 async for piece in pieces:

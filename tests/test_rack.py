@@ -218,6 +218,53 @@ def test_a_model_that_never_fits_gives_the_old_one_back() -> None:
     asyncio.run(work())
 
 
+def test_who_is_cancelled_while_others_leave_leaves_them_alone() -> None:
+    async def work() -> None:
+        room = Room(1)
+        rack = Rack(room.make)
+        await rack.put("chat", "old")
+        async with rack.using("chat") as old:
+            waiting = asyncio.ensure_future(rack.put("embedding", "new"))
+            exchange = asyncio.ensure_future(rack.put("chat", "other"))
+            await settle()
+            for each in (waiting, exchange):
+                each.cancel()
+                await settle()
+            await old.answer(3)
+
+    asyncio.run(work())
+
+
+def test_a_copy_goes_with_what_it_is_a_copy_of() -> None:
+    async def work() -> None:
+        room = Room(10)
+        rack = Rack(room.make)
+        await rack.put("chat", "a")
+        await rack.copy("embedding", "chat")
+        assert (rack.name("embedding"), rack.is_copy("embedding")) == ("a", True)
+        await rack.put("chat", "a", Fit(n_ctx=7))
+        assert rack.name("embedding") == "a"
+        await rack.put("chat", "b")
+        assert rack.name("embedding") == ""
+        await rack.copy("embedding", "chat")
+        await rack.take("chat")
+        await settle()
+        assert (rack.name("embedding"), len(room.there)) == ("", 0)
+
+    asyncio.run(work())
+
+
+def test_a_model_of_ones_own_for_vectors_stays() -> None:
+    async def work() -> None:
+        rack = Rack(Model)
+        await rack.put("chat", "a")
+        await rack.put("embedding", "a")
+        await rack.put("chat", "b")
+        assert (rack.name("embedding"), rack.is_copy("embedding")) == ("a", False)
+
+    asyncio.run(work())
+
+
 def test_what_was_loaded_last_is_the_latest() -> None:
     async def work() -> None:
         rack = Rack(Model)

@@ -142,6 +142,15 @@ def test_a_conversation_longer_than_it_was_asked_for_is_not_known() -> None:
     assert not learned.knows(tuple(turns))
 
 
+def test_a_conversation_that_does_not_end_with_a_question_is_not_known() -> None:
+    learned = learn(header(CHATML), "", "")
+    system, question = ChatMessage("system", "z"), ChatMessage("user", "x")
+    answer = ChatMessage("assistant", "y")
+    assert not learned.knows((question, answer))
+    assert not learned.knows((system,))
+    assert not learned.knows((system, question, answer))
+
+
 def test_a_model_without_a_template_is_not_for_chat() -> None:
     with pytest.raises(EngineError, match="not for chat"):
         learn(header(None), "", "")

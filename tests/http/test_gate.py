@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,13 @@ def test_a_deep_body_is_refused_and_brackets_in_a_text_are_not_deep() -> None:
     deep = b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)
     assert ask(OPEN, "POST", "/", JSON, deep)[0] == 400
     assert ask(OPEN, "POST", "/", JSON, b'["' + b"[" * 100 + b'\\"["]')[0] == 200
+
+
+def test_a_text_that_does_not_end_takes_no_time() -> None:
+    body = b'{"a":"' + b'\\"' * (MAX_BODY_BYTES // 4)
+    started_s = time.process_time()
+    assert ask(OPEN, "POST", "/", JSON, body)[0] == 200  # behind the gate it is no JSON
+    assert time.process_time() - started_s < 5
 
 
 def test_a_compressed_body_is_refused() -> None:

@@ -85,6 +85,12 @@ def test_a_model_that_is_not_loaded_is_not_found(inside: Inside) -> None:
         assert refused(inside, path, body, 404)["code"] == "model_not_found"
 
 
+def test_null_is_as_good_as_nothing(inside: Inside, teller: Teller) -> None:
+    body = {"messages": GREETING, "n": None, "max_tokens": None, "max_completion_tokens": 7}
+    answered(inside, CHAT, body)
+    assert teller.asked[-1].max_tokens == 7
+
+
 def test_no_name_and_tabby_mean_what_is_loaded(inside: Inside) -> None:
     for name in (None, "", "tabby", "Tabby"):
         body: dict[str, Any] = {"model": name, "prompt": "a"}

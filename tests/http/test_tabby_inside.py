@@ -87,6 +87,17 @@ def test_a_long_text_is_cut_at_a_line_that_stays(tmp_path: Path) -> None:
         assert each.prefix.startswith("value_")
 
 
+def test_a_server_that_continues_no_text_is_no_fault(tmp_path: Path) -> None:
+    class Remote(Teller):
+        continue_text = property()
+
+    inside = Inside({"completion": Remote(pieces("x"))}, tmp_path)
+    body = {"language": "python", "debug_options": {"raw_prompt": "x"}}
+    answer = asyncio.run(inside.ask("/v1/completions", body))
+    assert answer.status_code == 501
+    assert "segments" in answer.json()["message"]
+
+
 def test_a_long_line_is_cut_within(tmp_path: Path) -> None:
     client = Client(tmp_path)
     client.complete("x = [" + "1, " * 20_000)

@@ -67,7 +67,9 @@ class ChatTemplate:
         return ""
 
     def knows(self, messages: Conversation) -> bool:
-        """Whether it can spell a conversation in turns."""
+        """Whether it can spell a conversation in turns, of which the assistant has the next."""
+        if messages[-1].role != "user":
+            return False
         return _shape(messages) in self.frames or _shape(_without_system(messages)) in self.frames
 
     def spell(

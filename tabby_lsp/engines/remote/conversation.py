@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tabby_lsp.domain import TooLong
 from tabby_lsp.engines.history import cropped, in_turns
 from tabby_lsp.engines.remote.text_prompt import without_controls
 
@@ -26,10 +27,17 @@ _N_TOKENS_PER_MESSAGE, _N_TOKENS_BESIDES = 8, 32
 def messages_of(request: ChatRequest, n_ctx: int) -> list[dict[str, str]]:
     """What fits into `n_ctx` tokens together with the answer.
 
-    Raises EngineError where nothing does.
+    Raises EngineError where nothing does, TooLong where the last message has to and does not.
     """
     turns = in_turns(map(_harmless, request.messages))
-    fitting = cropped(turns, n_ctx - n_answer(request, n_ctx), _n_tokens)
+    n_room = n_ctx - n_answer(request, n_ctx)
+    try:
+        fitting = cropped(turns, n_room, _n_tokens, keeps_last=request.keeps_last)
+    except TooLong as error:
+        raise TooLong(
+            f"{error} Where the server takes more than {n_ctx}, `n_ctx` in the engine's table says "
+            "so."
+        ) from None
     return [{"role": message.role, "content": message.content} for message in fitting]
 
 

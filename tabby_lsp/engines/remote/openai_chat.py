@@ -99,7 +99,8 @@ class TabbyChat:
         return model
 
     async def ask(self, request: ChatRequest, deadline: Deadline) -> AsyncGenerator[Said, None]:
-        body = _body(request, DEFAULT_N_CTX) | openai_words(request) | {"model": ""}
+        n_ctx = self._target.n_ctx or DEFAULT_N_CTX
+        body = _body(request, n_ctx) | openai_words(request) | {"model": ""}
         for path in ("/v1/chat/completions", "/v1beta/chat/completions"):
             said = _answer(self._target, path, body, deadline, ends_silently=True)
             try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.responses import StreamingResponse
@@ -78,13 +78,23 @@ async def events(
                     yield _event(refusal_of(error).body)
                     return
                 finally:
-                    pending.cancel()
-                    await asyncio.wait({pending})
+                    await _ended(pending)
             if has_done and client.ends_with_done:
                 yield b"data: [DONE]\n\n"
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(encoded(), media_type="text/event-stream", headers=headers)
+
+
+async def _ended(task: asyncio.Task[object]) -> None:
+    """Cancel it and wait until it has ended.
+
+    Starlette cancels who waits for it again and again, and `chunks` cannot be closed before.
+    """
+    task.cancel()
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
 
 
 def refusal_of(error: EngineError) -> Refusal:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+# Others are of somebody's own making, and could be any number.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 
 class Meter:
     """An ASGI application round another; lives as long as the server."""
@@ -43,8 +46,9 @@ class Meter:
             self.n_pending -= 1
             # What is asked for is only known by its route; paths of others' making are one.
             route = getattr(scope.get("route"), "path", "none")
-            self._n_requests[scope["method"][:16], route, status] += 1
-            self._seconds[scope["method"][:16], route] += time.perf_counter() - started_s
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._n_requests[method, route, status] += 1
+            self._seconds[method, route] += time.perf_counter() - started_s
 
     def as_text(self, gauges: Mapping[str, float]) -> str:
         """Prometheus' text format; `gauges` are what others count."""
@@ -63,5 +67,5 @@ class Meter:
 
 def _gauges(gauges: Mapping[str, float]) -> Iterator[str]:
     for name, value in gauges.items():
-        yield f"# TYPE {name} gauge"
-        yield f"{name} {value:g}"
+        yield f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}"
+        yield f"{name} {int(value) if value == int(value) else value}"

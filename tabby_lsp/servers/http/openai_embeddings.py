@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import struct
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -78,19 +79,15 @@ async def _answered(rack: Rack, body: EmbeddingsRequest) -> EmbeddingList:
             "`[serve]` in config.toml.",
         )
     role = role_named(rack, body.model, _FIRST_EMBEDDING)
-    if role != "embedding" and not _has_own(rack):
+    has_own = rack.name("embedding") != "" and not rack.is_copy("embedding")
+    if role != "embedding" and not has_own:
         status = rack.status(role)
         if status is not None and not status.is_remote:
             # The same file once more, in a context for vectors; its weights are shared.
-            await rack.put("embedding", rack.asked(role))
+            # Whoever hangs up meanwhile leaves it to the next.
+            await asyncio.shield(rack.copy("embedding", role))
             role = "embedding"
     return await _embedded(rack, role, body)
-
-
-def _has_own(rack: Rack) -> bool:
-    """Whether a model is loaded for vectors that is not there for something else as well."""
-    others = {rack.asked(role) for role in ROLES if role != "embedding"}
-    return rack.name("embedding") != "" and rack.asked("embedding") not in others
 
 
 async def _embedded(rack: Rack, role: Role, body: EmbeddingsRequest) -> EmbeddingList:

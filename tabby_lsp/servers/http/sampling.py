@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from tabby_lsp.domain import Sampling
 from tabby_lsp.servers.http.errors import Refusal
@@ -97,6 +97,14 @@ class AnswerRequest(BaseModel):
     ban_eos_token: bool | None = Field(
         default=None, validation_alias=AliasChoices("ban_eos_token", "ignore_eos")
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, asked: Any) -> Any:
+        """Null is as good as nothing, also for one of two names of the same thing."""
+        if not isinstance(asked, dict):
+            return asked
+        return {name: value for name, value in asked.items() if value is not None}
 
     @property
     def stops(self) -> tuple[str, ...]:
