@@ -50,12 +50,16 @@ def curl(served: Served, path: str, body: str) -> str:
 
 
 def test_the_first_call_completes_and_ignores_what_tabby_ignores(served: Served) -> None:
-    answer = json.loads(curl(served, "/v1/completions", COMPLETION))
-    assert list(answer) == ["id", "choices", "mode"]
-    assert answer["mode"] == "standard"
-    (choice,) = answer["choices"]
-    assert choice["index"] == 0
-    assert choice["text"].startswith("\n    ")
+    """By chance, as its temperature has it: one answer in six is nothing worth showing."""
+    texts = []
+    while len(texts) < 8 and not any(texts):
+        answer = json.loads(curl(served, "/v1/completions", COMPLETION))
+        assert list(answer) == ["id", "choices", "mode"]
+        assert answer["mode"] == "standard"
+        (choice,) = answer["choices"]
+        assert choice["index"] == 0
+        texts.append(choice["text"])
+    assert texts[-1].startswith("\n    ")
 
 
 @pytest.mark.parametrize("model", ["tabby", ""])
