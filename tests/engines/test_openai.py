@@ -163,6 +163,22 @@ def test_an_answer_in_one_piece_is_an_answer() -> None:
     assert timings.total_ms > 0
 
 
+@pytest.mark.parametrize("reason", ["length", "stop"])
+def test_why_it_ended_is_told_though_no_tokens_are_counted(reason: str) -> None:
+    """Or what was cut off at `max_tokens` would be taken for the whole answer."""
+
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.path.endswith("/models"):
+            return reply({"data": [{"id": "m"}]})
+        return stream([said("a + b"), said("", reason), DONE])
+
+    async def work(engine: RemoteEngine) -> str:
+        return (await pieces(engine, request()))[-1].finish
+
+    with ScriptedServer(serve) as server:
+        assert run(work, kind="openai", url=server.url) == reason
+
+
 def test_the_length_that_vllm_states_is_kept() -> None:
     def small(asked: Asked) -> Iterable[bytes]:
         if asked.path.endswith("/models"):

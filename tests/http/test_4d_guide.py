@@ -51,7 +51,7 @@ def curl(served: Served, path: str, body: str) -> str:
 
 def test_the_first_call_completes_and_ignores_what_tabby_ignores(served: Served) -> None:
     """By chance, as its temperature has it: one answer in six is nothing worth showing."""
-    texts = []
+    texts: list[str] = []
     while len(texts) < 8 and not any(texts):
         answer = json.loads(curl(served, "/v1/completions", COMPLETION))
         assert list(answer) == ["id", "choices", "mode"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 def ask(
     rules: Rules, method: str, path: str, headers: dict[str, str], body: bytes = b""
-) -> tuple[int, Any]:
+) -> tuple[int, Any, dict[str, str]]:
     sent: list[Message] = []
     given: list[Message] = [{"type": "http.request", "body": body}]
     headers = {"host": "127.0.0.1:8080", "content-length": str(len(body)), **headers}
@@ -56,7 +57,9 @@ def ask(
         sent.append(message)
 
     asyncio.run(Gate(echo, rules)(scope, receive, send))
-    return sent[0]["status"], json.loads(sent[1]["body"])
+    body = sent[1]["body"]
+    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], json.loads(body) if body else None, told
 
 
 def check(
@@ -103,6 +106,30 @@ def test_pages_of_other_origins_may_not(origin: str) -> None:
 def test_a_configured_origin_may() -> None:
     rules = Rules(hosts=LOOPBACK_NAMES, origins={"https://ide.example"})
     check(200, {"origin": "https://ide.example"}, rules)
+
+
+def test_a_page_of_a_configured_origin_may_read_what_it_is_told() -> None:
+    """Answers and refusals; and what it may send is told before it has a key."""
+    rules = replace(LOCKED, origins={"https://ide.example"})
+    page = {"origin": "https://ide.example", "sec-fetch-site": "cross-site"}
+    first = {"access-control-request-method": "POST"}
+    key = {"authorization": f"Bearer {KEYS.api}"}
+    for status, method, more in ((204, "OPTIONS", first), (401, "GET", {}), (200, "GET", key)):
+        answered, _, told = ask(rules, method, "/v1/health", page | more)
+        assert answered == status
+        assert told["access-control-allow-origin"] == "https://ide.example"
+        assert told["vary"] == "Origin"
+    told = ask(rules, "OPTIONS", "/v1/health", page | first)[2]
+    assert "authorization" in told["access-control-allow-headers"]
+
+
+def test_no_other_page_is_told_anything() -> None:
+    rules = replace(LOCKED, origins={"https://ide.example"})
+    evil = {"origin": "http://evil.example", "access-control-request-method": "POST"}
+    status, _, told = ask(rules, "OPTIONS", "/v1/health", evil)
+    assert (status, "access-control-allow-origin" in told) == (403, False)
+    known = {"origin": "https://ide.example", "access-control-request-method": "POST"}
+    assert ask(rules, "OPTIONS", "/v1/health", known | {"host": "evil.example"})[0] == 421
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -173,7 +200,7 @@ def test_a_request_without_a_body_needs_no_kind() -> None:
 
 def test_json_comes_through_as_it_is() -> None:
     kind = {"content-type": "Application/JSON; charset=utf-8"}
-    assert ask(OPEN, "POST", "/v1/completions", kind, b'{"a": 1}') == (200, 8)
+    assert ask(OPEN, "POST", "/v1/completions", kind, b'{"a": 1}')[:2] == (200, 8)
 
 
 def test_a_large_body_is_refused_by_its_word_and_by_its_size() -> None:
@@ -229,6 +256,6 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
 
 
 def test_an_error_can_be_read_by_the_clients_of_all_three_families() -> None:
-    _, body = ask(OPEN, "GET", "/", {"host": "evil.example"})
+    _, body, _ = ask(OPEN, "GET", "/", {"host": "evil.example"})
     assert body["detail"] == body["message"] == body["error"]["message"]
     assert body["request_id"]

@@ -66,6 +66,11 @@ class Dialect(Protocol[Request_contra]):
         """How long `greet` may take; 0 for no longer than an answer."""
 
 
+def finish_of(reason: object) -> Finish:
+    """Why an answer ends, in the word of OpenAI's API and Ollama's; "" where it goes on."""
+    return "" if reason is None else "length" if reason == "length" else "stop"
+
+
 def max_bytes(max_tokens: int) -> int:
     """More than any honest answer of so many tokens."""
     return _MAX_BYTES_BESIDES + max_tokens * _MAX_BYTES_PER_TOKEN

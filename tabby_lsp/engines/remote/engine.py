@@ -68,16 +68,18 @@ class RemoteEngine(ServerEngine[GenerationRequest]):
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
         stream = TextStream((*request.stop, *self._end_texts))
         timings = Timings()
+        finish: Finish = ""
         async with aclosing(self._answer(request)) as answer:
             async for said in answer:
-                timings = said.timings
+                timings, finish = said.timings, said.finish or finish
                 # A surrogate is no character, and only a server that lies sends one.
                 text = stream.push(said.text.encode("utf-8", "replace"))
                 yield Piece(text, 0.0, timings, "stop" if stream.is_stopped else "")
                 if stream.is_stopped:
                     return
-        is_cut = timings.n_generated_tokens >= request.max_tokens
-        yield Piece(stream.finish(), 0.0, timings, "length" if is_cut else "stop")
+        if timings.n_generated_tokens >= request.max_tokens:
+            finish = "length"
+        yield Piece(stream.finish(), 0.0, timings, finish or "stop")
 
 
 class RemoteChatEngine(ServerEngine[ChatRequest]):

@@ -30,7 +30,7 @@ from tabby_lsp.models.fim_table import FAMILIES
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tabby_lsp.domain import GenerationRequest, Segments
+    from tabby_lsp.domain import Finish, GenerationRequest, Segments
     from tabby_lsp.engines.remote.deadline import Deadline
     from tabby_lsp.engines.remote.dialect import Target
     from tabby_lsp.models.families import Fim
@@ -89,7 +89,7 @@ class LlamaServerDialect:
                     return
                 text = "" if is_finished else text_at(event, "content")
                 is_finished = is_finished or dig(event, "stop") is True
-                yield Said(text, timings_of(event))
+                yield Said(text, timings_of(event), finish=_finish(event))
         if not is_finished:
             raise faults.broken(self._connection.place)
 
@@ -162,6 +162,14 @@ class LlamaServerDialect:
         if family is None:
             return None
         return fim_of_family(family, ids, bos=await self._tokenizer.bos(deadline))
+
+
+def _finish(event: object) -> Finish:
+    """Old versions have a word for each way to end."""
+    if dig(event, "stop") is not True:
+        return ""
+    is_limit = text_at(event, "stop_type") == "limit" or dig(event, "stopped_limit") is True
+    return "length" if is_limit else "stop"
 
 
 def model_name(props: object) -> str:

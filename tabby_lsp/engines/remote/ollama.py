@@ -15,6 +15,7 @@ from tabby_lsp.engines.remote.dialect import (
     Said,
     count_at,
     dig,
+    finish_of,
     max_bytes,
     number_at,
     text_at,
@@ -81,7 +82,7 @@ class OllamaDialect:
                     raise faults.strange(self._connection.place, "no `response`")
                 text = "" if is_finished else text_at(event, "response")
                 is_finished = is_finished or dig(event, "done") is True
-                yield Said(text, timings_of(event))
+                yield Said(text, timings_of(event), finish=finish_of(dig(event, "done_reason")))
         if not is_finished:
             raise faults.broken(self._connection.place)
 

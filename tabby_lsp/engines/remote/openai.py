@@ -18,6 +18,7 @@ from tabby_lsp.engines.remote.dialect import (
     Said,
     count_at,
     dig,
+    finish_of,
     max_bytes,
     text_at,
     texts_at,
@@ -121,8 +122,10 @@ class OpenAIDialect:
                 if dig(event, "choices") is None:
                     raise faults.strange(self._connection.place, "no `choices`")
                 has_text = has_text or isinstance(dig(event, "choices", 0, "text"), str)
-                is_finished = is_finished or dig(event, "choices", 0, "finish_reason") is not None
-                yield Said(text_at(event, "choices", 0, "text"), usage_timings(event))
+                finish = finish_of(dig(event, "choices", 0, "finish_reason"))
+                is_finished = is_finished or finish != ""
+                text = text_at(event, "choices", 0, "text")
+                yield Said(text, usage_timings(event), finish=finish)
         if not is_finished:
             raise faults.broken(self._connection.place)
         if not has_text:

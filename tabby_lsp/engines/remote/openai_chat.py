@@ -9,11 +9,11 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from tabby_lsp.domain import Finish, Timings
+from tabby_lsp.domain import Timings
 from tabby_lsp.engines.remote import faults
 from tabby_lsp.engines.remote.connection import DONE
 from tabby_lsp.engines.remote.conversation import messages_of, n_answer
-from tabby_lsp.engines.remote.dialect import Said, count_at, dig, max_bytes, text_at
+from tabby_lsp.engines.remote.dialect import Said, count_at, dig, finish_of, max_bytes, text_at
 from tabby_lsp.engines.remote.llama_server import model_name, n_ctx_of
 from tabby_lsp.engines.remote.llama_server import timings_of as llama_server_timings
 from tabby_lsp.engines.remote.openai import LLAMA_SERVER, VLLM, find_model, usage_timings
@@ -160,7 +160,7 @@ async def _answer(
                     raise faults.strange(connection.place, "no `choices`")
                 has_message = has_message or isinstance(_content(event), dict)
                 timings = _timings(event) or timings
-                finish = _finish(event)
+                finish = finish_of(dig(event, "choices", 0, "finish_reason"))
                 is_finished = is_finished or finish != ""
                 yield Said(_text(event), timings, _reasoning(event), finish)
         except faults.Fault:
@@ -192,13 +192,6 @@ def _reasoning(event: object) -> str:
     apart = next((text for key in _REASONING_KEYS if (text := text_at(said, key))), "")
     parts = parts if isinstance(parts, list) else []
     return apart + "".join(text_at(part, "thinking", 0, "text") for part in parts)
-
-
-def _finish(event: object) -> Finish:
-    reason = dig(event, "choices", 0, "finish_reason")
-    if reason is None:
-        return ""
-    return "length" if reason == "length" else "stop"
 
 
 def _timings(event: object) -> Timings | None:

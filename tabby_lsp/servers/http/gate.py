@@ -74,9 +74,14 @@ class Gate:
         if scope["type"] != "http":
             raise RuntimeError(f"nothing is served over {scope['type']}")
         headers, incoming = _headers(scope), _Incoming(receive)
+        if headers.get("origin") in self._rules.origins:
+            send = _readable_to(headers["origin"], send)
         self._n_running += 1
         try:
             _weigh(scope)
+            if _asks_first(scope["method"], headers, self._rules):
+                await _permit(send)
+                return
             privilege = _judge(scope["method"], scope["path"], headers, self._rules)
             if self._n_running > MAX_REQUESTS:
                 raise Refusal(503, "Too many requests at once: try again.", retry_after_s=1)
@@ -92,11 +97,21 @@ class Gate:
             self._n_running -= 1
 
 
+def _asks_first(method: str, headers: Mapping[str, str], rules: Rules) -> bool:
+    """Whether a browser asks, without any key, what a page of another origin may do here."""
+    is_preflight = method == "OPTIONS" and "access-control-request-method" in headers
+    return is_preflight and headers.get("origin") in rules.origins and _knows_host(headers, rules)
+
+
+def _knows_host(headers: Mapping[str, str], rules: Rules) -> bool:
+    found = _HOST.fullmatch(headers.get("host", ""))
+    return found is not None and found["name"].lower() in rules.hosts
+
+
 def _judge(method: str, path: str, headers: Mapping[str, str], rules: Rules) -> Privilege | None:
     """What the request may do; None where it may only see the page. Raises Refusal."""
     host = headers.get("host", "")
-    found = _HOST.fullmatch(host)
-    if found is None or found["name"].lower() not in rules.hosts:
+    if not _knows_host(headers, rules):
         raise Refusal(
             421, "This server is not known by that Host: add it to `hosts` under `[serve]`."
         )
@@ -226,6 +241,29 @@ def _headers(scope: Scope) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def _readable_to(origin: str, send: Send) -> Send:
+    """Sends what a page of that origin may read as well."""
+    words = [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
+
+    async def send_with_words(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *words]}
+        await send(message)
+
+    return send_with_words
+
+
+async def _permit(send: Send) -> None:
+    words = {
+        "access-control-allow-methods": "GET, POST",
+        "access-control-allow-headers": "authorization, content-type, x-admin-key, x-api-key",
+        "access-control-max-age": "600",
+    }
+    raw = [(name.encode(), value.encode()) for name, value in words.items()]
+    await send({"type": "http.response.start", "status": 204, "headers": raw})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(refusal: Refusal, send: Send) -> None:
