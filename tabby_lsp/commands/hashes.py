@@ -30,7 +30,8 @@ def verdict(name: str, file: Path, bar: Bar) -> tuple[str, str]:
         return "OK", f"{name}: readable; not in the catalogue; SHA-256 {digest}"
     if digest == known:
         return "OK", f"{name}: SHA-256 as it should be"
-    mend = "install tabby-lsp again" if name == STARTER else f"`tabby-lsp models remove {name}`"
+    again = f"`tabby-lsp models remove {name}` and pull it again, or give a file of your own a name"
+    mend = "install tabby-lsp again" if name == STARTER else f"{again} that the catalogue has not"
     return "FAIL", f"{name}: {file} has SHA-256 {digest} instead of {known}; {mend}"
 
 
