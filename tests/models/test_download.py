@@ -192,7 +192,9 @@ def test_a_moment_in_the_past_is_no_wait(offered: Offered, tmp_path: Path) -> No
     check_installed(entry, tmp_path)
 
 
-@pytest.mark.parametrize("wanted", ["86400", email.utils.formatdate(time.time() + 86_400)])
+@pytest.mark.parametrize(
+    "wanted", ["86400", email.utils.formatdate(time.time() + 86_400)], ids=["seconds", "date"]
+)
 def test_a_server_that_asks_for_a_day_is_left_alone(
     offered: Offered, tmp_path: Path, wanted: str
 ) -> None:
