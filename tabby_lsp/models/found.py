@@ -13,7 +13,7 @@ from tabby_lsp.models.catalog import entry_of, names_like
 from tabby_lsp.models.cursor import ModelFileError
 
 STARTER = "starter"
-STARTER_SHA256 = "09879db967ce43312df1afb576df75e6e375abd199c62c144244e81523976653"
+STARTER_SHA256 = "92f855a8d24b4a1c43e4609aa1a28253b801c2a7822e689bb042d8c7bac1c214"
 _STARTER_PATH = Path(__file__).parent / "starter" / "starter-python-6.5m-q8_0.gguf"
 
 

@@ -43,7 +43,10 @@ def test_they_differ_and_the_first_is_what_is_said_without_the_others(
     three, timings = candidates(model, replace(asked, n_candidates=3))
 
     assert three[0] == alone[0]
-    assert len(three) == len(set(three)) == 3
+    assert len(three) == 3
+    # Of those that end at once, at the line's end or for good, there may be two.
+    said = [text for text in three if text]
+    assert len(said) == len(set(said)) > 0
     assert {each.n_evaluated_tokens for each in timings} == {timings[0].n_evaluated_tokens}
     assert timings[-1].n_generated_tokens <= 3 * asked.max_tokens + 9
 

@@ -249,7 +249,7 @@ def test_what_cannot_be_done_is_a_sentence_and_the_next_is_answered(
 
 def test_penalties_keep_the_model_from_repeating_itself() -> None:
     async def work(engine: LlamaEngine) -> list[int]:
-        prompt = "x = 1\nx = 1\nx = 1\nx = 1\n"
+        prompt = "print(1)\n" * 6
         samplings = (
             Sampling(n_logprobs=1),
             Sampling(frequency_penalty=2.0, n_logprobs=1),
