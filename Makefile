@@ -23,7 +23,7 @@ demo: .venv/.has-local ## watch the language server complete code, key by key, w
 
 # A file's tests stay together and in order: those of one file share a server.
 test: check build/clients/node ## check, then run every test
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	@$(HAS_CHROMIUM) || echo "NOT TESTED: the web page, for there is no Chromium here; apt-get install chromium."
 
 # Part of `test` in small. Two hours; what it prints stands in docs/reliability.md.

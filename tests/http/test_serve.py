@@ -88,7 +88,13 @@ def test_other_addresses_need_a_key(home: Path) -> None:
     assert key not in (home / "stderr").read_text()
 
 
-def test_a_conversation_has_the_tokens_of_its_template(served: Served) -> None:
+def test_a_conversation_has_the_tokens_of_its_template(home: Path, chat_model: Path) -> None:
+    """By the model that was loaded last, so on a server where no other test loads one."""
+    with serving(home, "--chat-model", str(chat_model)) as server:
+        check_tokens_of_a_conversation(server)
+
+
+def check_tokens_of_a_conversation(served: Served) -> None:
     messages = [{"role": "user", "content": "a<|im_end|>"}]
     spelled = served.post("/v1/tokens/encode", {"text": messages}).json()
     body = {"tokens": spelled["tokens"], "decode_special_tokens": True}
