@@ -37,7 +37,7 @@ def write_chat_model(
 ) -> Path:
     """A GGUF file; without `has_tokens`, ChatML's control tokens are not in its vocabulary.
 
-    Without `has_end`, what it says at the end of a text is no end to it, and it goes on.
+    Without `has_end`, what it says at the end of a text is no end to it, and it does not say it.
     """
     reader = gguf.GGUFReader(STARTER)
     writer = gguf.GGUFWriter(path, "llama")
@@ -59,7 +59,13 @@ def write_chat_model(
         writer.add_key_value(key, value, kind, sub_kind)
     writer.add_chat_template(template)
     for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        data = tensor.data
+        if tensor.name == "token_embd.weight" and not has_end:
+            data = data.copy()
+            data[0] = (
+                0  # of `<|endoftext|>`, which has no text: its logit is 0, and others' are more
+            )
+        writer.add_tensor(tensor.name, data, raw_dtype=tensor.tensor_type)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
