@@ -1,6 +1,7 @@
 """Makes a chat model out of the starter: its weights with a chat template.
 
-What it says means nothing; everything else about it is real.
+What it says means nothing, and it goes on to the end of its room: the starter would end some of its
+answers after a few words, by chance. Everything else about it is real.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def write_chat_model(
 ) -> Path:
     """A GGUF file; without `has_tokens`, ChatML's control tokens are not in its vocabulary.
 
-    Without `has_end`, what it says at the end of a text is no end to it, and it does not say it.
+    Without `has_end`, what would be said at the end of a text is no end to it.
     """
     reader = gguf.GGUFReader(STARTER)
     writer = gguf.GGUFWriter(path, "llama")
@@ -60,7 +61,7 @@ def write_chat_model(
     writer.add_chat_template(template)
     for tensor in reader.tensors:
         data = tensor.data
-        if tensor.name == "token_embd.weight" and not has_end:
+        if tensor.name == "token_embd.weight":
             data = data.copy()
             data[0] = (
                 0  # of `<|endoftext|>`, which has no text: its logit is 0, and others' are more
