@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabby_lsp.engines.llama.healing import Vocabulary
+from tabby_lsp.engines.llama.sampling import scores_of
 from training import corpus, samples, tokenizer
 from training.copying import answer_logits, copy_source, ends_line, right_tokens
 from training.export import read_gate, read_gguf
@@ -118,6 +119,5 @@ def along_the_truth(
 
 def _log_share(logits: NDArray[np.float32], right: list[int]) -> float:
     """The logarithm of the probability of any of them."""
-    largest = float(logits.max())
-    every = np.exp(logits - largest)
+    every = scores_of(logits)
     return float(np.log(every[right].sum() / every.sum() + 1e-9))

@@ -89,15 +89,20 @@ def run(story: Callable[[Room], Awaitable[None]]) -> None:
     asyncio.run(timed())
 
 
+async def leave_while_it_is_loaded(room: Room) -> None:
+    """The first window asks for `a` and goes; the load goes on to its end."""
+    first = asyncio.ensure_future(room.use("a", window=1))
+    await room.has_begun.wait()
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+    room.shelf.leave(1)
+    room.may_end.set()
+
+
 def test_who_leaves_while_it_is_loaded_leaves_it_to_the_next() -> None:
     async def story(room: Room) -> None:
-        first = asyncio.ensure_future(room.use("a", window=1))
-        await room.has_begun.wait()
-        first.cancel()
-        with suppress(asyncio.CancelledError):
-            await first
-        room.shelf.leave(1)
-        room.may_end.set()
+        await leave_while_it_is_loaded(room)
         await room.use("a", window=2)
         assert (len(room.held), room.names()) == (1, ["a"])
 
@@ -106,13 +111,7 @@ def test_who_leaves_while_it_is_loaded_leaves_it_to_the_next() -> None:
 
 def test_what_nobody_waits_for_any_more_is_given_back() -> None:
     async def story(room: Room) -> None:
-        first = asyncio.ensure_future(room.use("a"))
-        await room.has_begun.wait()
-        first.cancel()
-        with suppress(asyncio.CancelledError):
-            await first
-        room.shelf.leave(1)
-        room.may_end.set()
+        await leave_while_it_is_loaded(room)
         await room.shelf.give_back(0.0, 0.0)
         assert (room.held, room.names()) == ([], [])
 

@@ -59,12 +59,12 @@ class Copying:
         return scores
 
     def mix(self, scores: NDArray[Any]) -> None:
-        """Raise the model's scores, in proportion to probabilities, of what is found."""
+        """Raise, in what `scores_of` gives, the scores of what is found."""
         followers = self.followers(scores)
         if not followers:
             return
         total = float(scores.sum())
-        sureness, is_typed = float(scores.max()) / total, _is_narrowed(scores)
+        sureness, is_typed = 1 / total, _is_narrowed(scores)
         kept, copied = 1.0, dict.fromkeys(followers[0], 0.0)
         for n_same in range(len(followers), 0, -1):
             counts = followers[n_same - 1]
