@@ -85,6 +85,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone, as with `| head`; Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:
+        reason = _reason(error)
+        if reason is None or parsed.command == "lsp":
+            raise
+        sys.stderr.write(f"tabby-lsp: {reason}\n")
+        return 1
+
+
+def _reason(error: Exception) -> str | None:
+    """What is wrong with this machine or its files; None where the mistake is ours."""
+    from tabby_lsp.domain import EngineError
+
+    if isinstance(error, EngineError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -37,6 +37,10 @@ def main() -> None:
     save.add_argument("--places", type=int, default=1_000, help="at which the gate is fitted")
     save.add_argument("--name", required=True)
     save.add_argument("file", type=Path)
+    grow = commands.add_parser("grow", help="write a larger model that says the same")
+    grow.add_argument("--start", type=Path, metavar="GGUF", required=True)
+    grow.add_argument("--feed-forward", type=int, required=True, help="units; a multiple of 32")
+    grow.add_argument("file", type=Path)
     judge = commands.add_parser("lines", help="count the rests of lines that are right")
     judge.add_argument("--places", type=int, default=600)
     judge.add_argument("--cross-file", action="store_true", help="those that need another file")
@@ -95,6 +99,17 @@ def _export(arguments: argparse.Namespace) -> object:
     return arguments.file
 
 
+def _grow(arguments: argparse.Namespace) -> object:
+    from training import tokenizer
+    from training.export import read_gate, read_gguf, write_gguf
+    from training.grow import widened
+
+    larger = widened(read_gguf(arguments.start), arguments.feed_forward, seed=0)
+    pieces, gate = tokenizer.read_gguf(arguments.start), read_gate(arguments.start)
+    write_gguf(larger, pieces, arguments.file, f"{arguments.start.stem}, grown", gate)
+    return arguments.file
+
+
 def _lines(arguments: argparse.Namespace) -> object:
     from training.lines import judge
 
@@ -102,8 +117,8 @@ def _lines(arguments: argparse.Namespace) -> object:
 
 
 _RUN = {
-    "make": _make, "corpus": _corpus, "samples": _samples, "train": _train, "export": _export,
-    "lines": _lines,
+    "make": _make, "corpus": _corpus, "samples": _samples, "train": _train, "grow": _grow,
+    "export": _export, "lines": _lines,
 }  # fmt: skip
 
 if __name__ == "__main__":

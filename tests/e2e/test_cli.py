@@ -239,3 +239,35 @@ def test_a_folder_is_no_file(home: Path) -> None:
 
     assert run.returncode == 2
     assert "is not a file" in run.stderr
+
+
+@pytest.mark.parametrize("action", ["status", "stop"])
+def test_without_a_place_for_the_host_it_says_what_to_set(home: Path, action: str) -> None:
+    nowhere = "/dev/null/run"
+    script = (
+        "import sys; from tabby_lsp.cli import main; from tabby_lsp.host import place;"
+        "place.temporary_dirs = list; sys.exit(main(['host', sys.argv[1]]))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, action],
+        env=isolated_environment(home)
+        | {"XDG_RUNTIME_DIR": nowhere, "XDG_STATE_HOME": nowhere},
+        capture_output=True, text=True, check=False, cwd=home,
+    )  # fmt: skip
+
+    assert run.returncode == 1
+    assert run.stderr.startswith("tabby-lsp: There is no folder")
+    assert "XDG_RUNTIME_DIR" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_file_that_cannot_be_read_is_named(home: Path) -> None:
+    """A link to itself fails for root too, which may read what is closed to others."""
+    history = home / ".local/state/tabby-lsp/suggestions.jsonl"
+    history.parent.mkdir(parents=True)
+    history.symlink_to(history)
+    run = tabby(home, "stats")
+
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"tabby-lsp: {history}: ")
+    assert len(run.stderr.splitlines()) == 1

@@ -16,6 +16,7 @@ import torch
 
 from training import tokenizer
 from training.export import read_gguf, write_gguf
+from training.grow import widened
 from training.model import Decoder, Shape
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,3 +109,13 @@ def test_no_piece_joins_code_of_two_lines() -> None:
     pieces = tokenizer.read_gguf(STARTER)
     texts = [pieces.decode([i]) for i in range(pieces.get_vocab_size())]
     assert [text for text in texts if "\n" in text and text.strip()] == []
+
+
+def test_a_grown_model_says_what_it_said() -> None:
+    model, pieces = read_gguf(STARTER), tokenizer.read_gguf(STARTER)
+    tokens = torch.tensor(pieces.encode(TEXT).ids)
+    larger = widened(model, 2 * model.shape.feed_forward, seed=0)
+    with torch.no_grad():
+        assert torch.allclose(larger.logits(tokens), model.logits(tokens), atol=1e-4)
+    larger.logits(tokens).sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in larger.blk[0].ffn_down.parameters())
