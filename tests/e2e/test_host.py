@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,26 @@ from tests.e2e.wire import PATIENCE_S, Client, isolated_environment, start, wait
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 ENDED_S = 15.0
+# With the same environment, as by `sudo`; what is needed is imported before, as root.
+ANOTHER_USER = """
+import os, socket, sys
+from tabby_lsp.host.place import place
+path = sys.argv[1]
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for intrude in (socket.socket(socket.AF_UNIX).connect, os.listdir, os.unlink):
+    try:
+        intrude(os.path.dirname(path) if intrude is os.listdir else path)
+        print("done")
+    except OSError as error:
+        print(type(error).__name__)
+print(place().folder)
+"""
+
+
+def is_root() -> bool:
+    return hasattr(os, "getuid") and os.getuid() == 0
 
 
 def opened(client: Client, home: Path, uri: str = "untitled:a", text: str = SOURCE) -> Client:
@@ -116,6 +137,30 @@ def test_only_the_user_may_come_in(home: Path) -> None:
         assert len(os.fsencode(socket)) < 100
         assert stat.S_IMODE(socket.stat().st_mode) == 0o600
         assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(not is_root(), reason="only root can be somebody else")
+def test_another_user_is_kept_out_and_has_a_place_of_their_own() -> None:
+    """Also one who may enter every folder above the host's own."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        home = Path(name)
+        with start(home) as client:
+            opened(client, home)
+            report = status(home)
+            assert report is not None
+            own = Path(report["socket"]).parent
+            for folder in (home, own.parent):
+                folder.chmod(0o755)
+            run = subprocess.run(
+                [sys.executable, "-c", ANOTHER_USER, report["socket"]],
+                env=isolated_environment(home), capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert run.stderr == ""
+            *refusals, theirs = run.stdout.splitlines()
+            assert refusals == ["PermissionError"] * 3
+            assert theirs == "/tmp/tabby-lsp-65534"
+            assert client.complete("untitled:a", END)
+    Path(theirs).rmdir()
 
 
 def test_the_host_keeps_nothing_of_its_window(home: Path) -> None:
