@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tabby_lsp.choice import engine_of_host
 from tabby_lsp.commands import self_test
 from tabby_lsp.domain import EngineError
-from tabby_lsp.engines.llama import library
+from tabby_lsp.engines.llama import heap, library
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.host import life, processes
 from tabby_lsp.host.asking import report_of, stopped
@@ -34,6 +34,7 @@ _LOOK_AGAIN_S = 0.02
 
 def run(settings: Settings) -> int:
     """Be the host until it is time to leave; what the language server starts."""
+    heap.give_back()
     precedence = Precedence()
 
     def make(model: HostedModel) -> Loadable:
