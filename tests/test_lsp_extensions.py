@@ -57,7 +57,7 @@ def test_the_page_explains_every_reason() -> None:
 def test_the_page_names_every_key_of_the_answers() -> None:
     document = Document("file:///a.py", "python", 1, "ab", "utf-16")
     answers = [
-        inspection.status(app(), "1"),
+        inspection.status(app(), "1", "config.toml"),
         inspection.inspect(app(), {document.uri: document}, {"prompt": True}),
     ]
     said = set(re.findall(r"\w+", PAGE))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabby_lsp.commands.finding import Finding
-from tabby_lsp.config import user_config_path
+from tabby_lsp.config import makes_wait
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama import caution, library
 from tabby_lsp.host.asking import report_of
@@ -29,7 +29,7 @@ _X86, _X86_VECTORS = "SSE3", "AVX2"
 
 def settings_found(resolved: Resolved) -> Iterator[Finding]:
     """Where settings come from, and what is wrong with them."""
-    path = user_config_path()
+    path = Path(resolved.file)
     where = str(path) if path.exists() else f"{path} (not there: the defaults hold)"
     set_by = "".join(f"\n      {key} is set by {who}" for key, who in resolved.origins.items())
     yield Finding("settings", "OK", where + set_by)
@@ -43,7 +43,7 @@ def log_found(file: str) -> Finding:
         return Finding("log", "OK", "on standard error, which your editor keeps; no file")
     path = Path(file)
     there = path if path.exists() else next(each for each in path.parents if each.exists())
-    is_fit = not path.is_dir() if path.exists() else there.is_dir()
+    is_fit = not path.is_dir() and not makes_wait(path) if path.exists() else there.is_dir()
     if is_fit and os.access(there, os.W_OK):
         return Finding("log", "OK", f"{path}, and standard error")
     remedy = f"Make {there} writable, or set `log.file` in config.toml to another place."

@@ -21,6 +21,7 @@ from tabby_lsp.config.page import describe
 from tabby_lsp.config.readers import (
     client_source,
     flag_source,
+    makes_wait,
     read_environment,
     read_user_file,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "host_environment",
     "llama_cpp_dirs",
     "lm_studio_dirs",
+    "makes_wait",
     "name_of",
     "names_a_file",
     "ollama_dirs",

@@ -61,9 +61,8 @@ def undefined_engine(entry: Entry, engines: Iterable[str], file: str) -> Problem
 def ignored(entry: Entry, remedy: str) -> Problem:
     """The common form; `remedy` ends the sentence and may add another."""
     value = shown(entry.value, entry.spelled)
-    return entry.problem(
-        f"{short(entry.spelled)} = {value} from {entry.where} is ignored: {remedy}"
-    )
+    key = short(entry.spelled) or '""'
+    return entry.problem(f"{key} = {value} from {entry.where} is ignored: {remedy}")
 
 
 def nearest(name: str, names: Collection[str]) -> str:

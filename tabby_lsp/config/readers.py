@@ -26,6 +26,8 @@ def read_user_file(path: Path, *, must_exist: bool = False) -> Source:
     """The user's own file; an absent one says nothing, unless it was asked for by name."""
     path = Path(_present_folder(), os.path.expanduser(path))
     try:
+        if makes_wait(path):
+            return _file_source(path, {}, "it is a pipe. Make it a file that you may read.")
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
@@ -35,6 +37,14 @@ def read_user_file(path: Path, *, must_exist: bool = False) -> Source:
         reason = f"{error.strerror or error}. Make it a file that you may read."
         return _file_source(path, {}, reason)
     return _file_source(path, *_parse_toml(data))
+
+
+def makes_wait(path: Path) -> bool:
+    """Whether it is a named pipe, which cannot be opened before another program opens it too.
+
+    The pipes of a shell, `<(...)`, are open already, and stand in /dev.
+    """
+    return path.is_fifo() and Path("/dev") not in path.absolute().parents
 
 
 def read_environment(environ: Mapping[str, str] = os.environ) -> Source:
@@ -49,10 +59,18 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> Source:
     return Source(name="the environment", kind="environment", values=values, folder=folder)
 
 
-def flag_source(values: Mapping[str, object]) -> Source:
-    """What flags set, by dotted key; a flag is called as its key: `--log-level` is `log.level`."""
-    folder = _present_folder()
-    return Source(name="the command line", kind="flag", values=values, folder=folder)
+def flag_source(values: Mapping[str, object], flags: Mapping[str, str] | None = None) -> Source:
+    """What flags set, by dotted key; `flags` has those that are not called as their key.
+
+    `--log-level` is called as `log.level` is.
+    """
+    return Source(
+        name="the command line",
+        kind="flag",
+        values=values,
+        folder=_present_folder(),
+        flags=flags or {},
+    )
 
 
 def client_source(values: object, channel: Channel) -> Source:

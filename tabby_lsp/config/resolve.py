@@ -53,12 +53,15 @@ def resolve(sources: Sequence[Source]) -> Resolved:
 
     A value that cannot be taken becomes a Problem, and what lies below it stays.
     """
-    draft = _Draft(next((each.name for each in sources if each.kind == "file"), "config.toml"))
+    file = next((each.name for each in sources if each.kind == "file"), "")
+    draft = _Draft(file or "config.toml")
     for source in sources:
         draft.problems += source.problems
         _lay(source, draft)
     settings = settings_of(draft.values | {"engines": draft.engines})
-    return Resolved(settings=settings, problems=tuple(draft.problems), origins=draft.origins)
+    return Resolved(
+        settings=settings, problems=tuple(draft.problems), origins=draft.origins, file=file
+    )
 
 
 def _lay(source: Source, draft: _Draft) -> None:

@@ -309,9 +309,7 @@ class ServeSettings:
         minimum=1,
         from_client=False,
     )
-    port: int = setting(
-        8_080, "The port.", unit="port", minimum=1, maximum=65_535, from_client=False
-    )
+    port: int = setting(8_080, "The port.", minimum=1, maximum=65_535, from_client=False)
     hosts: tuple[str, ...] = setting(
         (),
         "Other names by which clients may know this server, without a port.",

@@ -42,12 +42,15 @@ class Source:
     values: Mapping[str, object]  # nested, dotted or both; None stands for "not set"
     folder: str = ""  # where relative paths in it start
     problems: tuple[Problem, ...] = ()  # met while it was read
+    flags: Mapping[str, str] = field(default_factory=dict)  # key -> its flag, where it has another
 
     def where(self, key: str) -> str:
         """The words for the place that sets `key`, exact to the variable and the flag."""
         if self.kind == "environment":
             return f"environment variable {printable(variable(key))}"
-        return flag(key) if self.kind == "flag" else printable(self.name)
+        if self.kind == "flag":
+            return self.flags.get(key) or flag(key)
+        return printable(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Resolved:
     settings: Settings
     problems: tuple[Problem, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)  # key -> who set it, if anyone did
+    file: str = ""  # the user's own, whether it is there or not; "" where none was asked for
 
 
 def variable(key: str) -> str:

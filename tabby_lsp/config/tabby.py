@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from tabby_lsp.config.readers import MAX_FILE_BYTES, makes_wait
+
 
 @dataclass(frozen=True, slots=True)
 class Repository:
@@ -30,9 +32,13 @@ def tabby_root() -> Path:
 
 def read_repositories(root: Path) -> tuple[Repository, ...]:
     """The repositories of `config.toml` in Tabby's folder; none where it cannot be read."""
+    path = root / "config.toml"
     try:
-        values = tomllib.loads((root / "config.toml").read_bytes().decode("utf-8"))
-    except (OSError, ValueError):
+        if makes_wait(path):
+            return ()
+        with path.open("rb") as file:
+            values = tomllib.loads(file.read(MAX_FILE_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
         return ()
     tables = values.get("repositories")
     found = [
@@ -49,9 +55,12 @@ def name_of(git_url: str) -> str:
 
 
 def _folder(git_url: str) -> Path | None:
-    parts = urlsplit(git_url)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+    try:
+        parts = urlsplit(git_url)
+    except ValueError:  # a bracket that no address has
         return None
     path = unquote(parts.path)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or "\0" in path:
+        return None
     # `file:///C:/x` has a slash too many for Windows.
     return Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path)

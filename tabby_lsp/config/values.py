@@ -49,7 +49,8 @@ def expected(key: Key) -> str:
         return "true or false"
     if key.type == "integer":
         zero = f", or 0 for {about.zero}" if about.zero else ""
-        return f"a whole number of {about.unit} from {about.minimum} to {about.maximum}{zero}"
+        of_what = f" of {about.unit}" if about.unit else ""
+        return f"a whole number{of_what} from {about.minimum} to {about.maximum}{zero}"
     if key.type == "array":
         return f"a list of at most {MAX_LIST_ITEMS} texts"
     if about.is_url:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,22 @@ def test_every_setting_is_named_with_who_set_it(
     assert "log.level is set by environment variable TABBY_LSP_LOG_LEVEL" in said[0]
     assert "WARN" in said[1]
     assert "max_tokns" in said[1]
+
+
+def test_the_settings_file_that_was_asked_for_is_the_one_that_is_named(
+    person: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = person.home / "own.toml"
+    own.write_text("[log]\nlevel = 'info'\n")
+    said = report(capsys, "--config", str(own))["settings"]["detail"]
+    assert said == f"{own}\n      log.level is set by {own}"
+
+
+def test_a_model_that_a_flag_names_is_said_to_be_the_flags(
+    person: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = report(capsys, "--model", "starter")["settings"]["detail"]
+    assert "engine is set by --model" in said
 
 
 def _findings(capsys: pytest.CaptureFixture[str]) -> list[Any]:
@@ -157,7 +174,8 @@ def test_a_log_file_is_looked_at_and_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
     assert log_found(str(tmp_path / "file")).verdict == "OK"
-    for unfit in (tmp_path, tmp_path / "file" / "tabby.log"):
+    os.mkfifo(tmp_path / "pipe")
+    for unfit in (tmp_path, tmp_path / "file" / "tabby.log", tmp_path / "pipe"):
         found = log_found(str(unfit))
         assert (found.verdict, found.detail) == ("FAIL", f"{unfit} cannot be written")
         assert "`log.file`" in found.remedy

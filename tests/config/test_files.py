@@ -35,7 +35,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 def test_an_absent_file_matters_only_where_it_was_named(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    assert resolve([read_user_file(path)]) == Resolved(settings=Settings())
+    assert resolve([read_user_file(path)]) == Resolved(settings=Settings(), file=str(path))
     check_file(path, "it does not exist. Create it, or name another.", must_exist=True)
 
 
@@ -68,6 +68,22 @@ def test_broken_toml_is_one_problem_with_its_line(
 
 def test_what_is_no_file_is_a_problem(tmp_path: Path) -> None:
     check_file(tmp_path, f"{os.strerror(errno.EISDIR)}. Make it a file that you may read.")
+
+
+def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    os.mkfifo(path)
+    check_file(path, "it is a pipe. Make it a file that you may read.")
+
+
+def test_the_pipe_of_a_shell_is_read(tmp_path: Path) -> None:
+    """As in `--config <(...)`."""
+    reading, writing = os.pipe()
+    os.write(writing, b"[local]\nn_ctx = 1024\n")
+    os.close(writing)
+    held = resolve([read_user_file(Path(f"/dev/fd/{reading}"))]).settings
+    os.close(reading)
+    assert held.local.n_ctx == 1024
 
 
 XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tabby_lsp.config import Settings
+from tabby_lsp.config import Settings, flag_source, resolve
 from tests.config.user import CLIENT, FILE, resolved, settings
 
 
@@ -38,6 +38,15 @@ def test_a_flag_is_named_exactly() -> None:
         'log.level = "loud" from --log-level is ignored: '
         'give it "debug" or "info" or "warning" or "error". It stays "warning".',
         flags={"log.level": "loud"},
+    )
+
+
+def test_a_flag_that_is_not_called_as_its_key_is_named_as_it_is_typed() -> None:
+    flags = flag_source({"serve.port": "abc"}, {"serve.port": "--port"})
+    (problem,) = resolve([flags]).problems
+    assert str(problem) == (
+        'serve.port = "abc" from --port is ignored: '
+        "give it a whole number from 1 to 65535. It stays 8080."
     )
 
 
@@ -124,6 +133,14 @@ def test_a_section_is_not_a_value() -> None:
 def test_an_unknown_key_is_named_with_the_nearest_one(toml: str, near: str) -> None:
     (problem,) = resolved(toml).problems
     assert problem.message.endswith(f"is ignored: there is no such setting; did you mean {near}?")
+
+
+def test_a_key_without_a_letter_is_seen() -> None:
+    check(
+        f'"" = 1 from {FILE} is ignored: there is no such setting; '
+        "docs/configuration.md lists all.",
+        '"" = 1',
+    )
 
 
 def test_an_unknown_variable_is_named_with_the_nearest_one() -> None:

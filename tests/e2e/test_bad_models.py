@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,19 @@ def test_an_editor_may_name_a_model_that_is_installed(home: Path) -> None:
         client.initialize(initialize_params(VSCODE, root=home, options={"model": "mine"}))
         client.open("untitled:a", "import \n")
         client.wait_ready()
+
+
+def test_a_settings_file_that_is_a_mess_costs_no_more_than_itself(home: Path) -> None:
+    config = home / "own.toml"
+    os.mkfifo(config)
+    with start(home, "--config", str(config)) as client:
+        client.initialize(initialize_params(VSCODE, root=home))
+        status = client.execute("tabby.status")
+        shown = [m["params"]["message"] for m in client.notifications if m["method"] == SHOW]
+
+    assert status["engine"]["model"] == "starter"
+    assert status["config"] == str(config)
+    assert [message for message in shown if message.startswith(f"{config} is ignored: ")]
 
 
 def test_an_unknown_name_lists_those_that_there_are(home: Path) -> None:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.app import stats_path
-from tabby_lsp.config import user_config_path
 from tabby_lsp.documents import canonical_uri
 
 if TYPE_CHECKING:
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     from tabby_lsp.domain import Decision
 
 
-def status(app: App | None, version: str) -> dict[str, Any]:
+def status(app: App | None, version: str, config: str) -> dict[str, Any]:
     """Who runs, with which model, and where its files are."""
     return {
         "version": version,
         "engine": asdict(app.engine.status) if app else None,
         "chat": asdict(app.chat_engine.status) if app else None,
-        "config": str(user_config_path()),
+        "config": config,
         "stats": str(stats_path()),
     }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types as lsp
 
 from tabby_lsp.completion.cursor import last_line
-from tabby_lsp.config import client_source, resolve, user_config_path
+from tabby_lsp.config import client_source, resolve
 from tabby_lsp.documents import Change, Document, Position, StaleVersion, canonical_uri, path_of
 from tabby_lsp.domain import EngineError
 from tabby_lsp.languages import BY_ID
@@ -63,6 +63,7 @@ class Session:
         self._server = server
         self._build_app = build_app
         self._sources = tuple(sources)
+        self._file = resolve(self._sources).file
         self.voice = Voice(server)
         self._client: Client = client_named("")
         self._draws_ghost_text = False
@@ -187,7 +188,7 @@ class Session:
         if not await self.voice.register(lsp.TEXT_DOCUMENT_COMPLETION, options):
             self.voice.inform_once(
                 "completion.menu came too late for this editor, which does not take offers after "
-                f"the start: write it into {user_config_path()}, or into initializationOptions."
+                f"the start: write it into {self._file}, or into initializationOptions."
             )
 
     def accepted(self, suggestion_id: object) -> None:
@@ -196,7 +197,7 @@ class Session:
             self.app.fates.accepted(suggestion_id)
 
     def status(self) -> dict[str, Any]:
-        return inspection.status(self.app, self._server.version)
+        return inspection.status(self.app, self._server.version, self._file)
 
     def inspect(self, argument: Any) -> dict[str, Any]:
         """Raises ValueError when the argument is not what docs/lsp-extensions.md says."""
