@@ -16,6 +16,7 @@ from tabby_lsp.config.directories import (
     temporary_dirs,
     user_config_path,
 )
+from tabby_lsp.config.hub import hub_mistake
 from tabby_lsp.config.keys import KEYS, Key
 from tabby_lsp.config.page import describe
 from tabby_lsp.config.readers import (
@@ -72,6 +73,7 @@ __all__ = [
     "describe",
     "flag_source",
     "host_environment",
+    "hub_mistake",
     "llama_cpp_dirs",
     "lm_studio_dirs",
     "makes_wait",

@@ -165,7 +165,8 @@ def _opened(
     who = "HF_ENDPOINT"
     for _ in range(_MAX_REDIRECTS + 1):
         if not hub.is_allowed(url):
-            _refuse_address(str(url.copy_with(query=None)), who)
+            is_ours = who == "HF_ENDPOINT"
+            _refuse_address(hub.endpoint() if is_ours else str(url.copy_with(query=None)), who)
         own = headers | hub.headers_for(url)
         with client.stream("GET", url, headers=own) as response:
             _check_linked(response, entry)

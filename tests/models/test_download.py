@@ -92,14 +92,15 @@ def check_installed(entry: Entry, tmp_path: Path) -> Heard:
     return heard
 
 
-def check_refused(entry: Entry, tmp_path: Path, *phrases: str) -> None:
-    """Nothing is there, and one sentence says why and what to do."""
+def check_refused(entry: Entry, tmp_path: Path, *phrases: str) -> str:
+    """Nothing is there, and one sentence, which is given back, says why and what to do."""
     with pytest.raises(DownloadError) as caught:
         pull(entry, tmp_path, HASTE, Heard())
     message = str(caught.value)
     assert [phrase for phrase in phrases if phrase not in message] == [], message
     assert message.isprintable()
     assert list((tmp_path / "models").glob("*.gguf")) == []
+    return message
 
 
 Offered = tuple["Entry", "Shelf"]
@@ -492,13 +493,13 @@ def test_a_circle_is_left(offered: Offered, tmp_path: Path) -> None:
     assert len(shelf.front_requests) <= 6
 
 
-@pytest.mark.parametrize("endpoint", ["huggingface.co", "", "ftp://huggingface.co", "/"])
+@pytest.mark.parametrize("endpoint", ["huggingface.co", "", "ftp://a.b", "/", "http://"])
 def test_an_endpoint_that_is_none_is_named(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
     entry, _ = hub.offer("nowhere", CONTENT)
     point_at(endpoint, monkeypatch)
-    check_refused(entry, tmp_path, f"HF_ENDPOINT = '{endpoint}", "https://huggingface.co")
+    check_refused(entry, tmp_path, f"HF_ENDPOINT = '{endpoint}' is", "https://huggingface.co")
 
 
 def test_the_token_is_for_the_endpoint_alone(
@@ -512,6 +513,35 @@ def test_the_token_is_for_the_endpoint_alone(
     assert real_hub.headers_for(storage) == {}
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
     assert real_hub.headers_for(httpx2.URL(real_hub.endpoint())) == {}
+
+
+@pytest.mark.parametrize("token", ["hf_sécret", "hf_\x01", "hf_\udce9"])
+def test_a_token_that_is_none_is_said_and_not_shown(
+    offered: Offered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    entry, _ = offered
+    monkeypatch.setenv("HF_TOKEN", token)
+    said = check_refused(entry, tmp_path, "HF_TOKEN", "a character that no token has")
+    assert token not in said
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["a folder", "no text"])
+def test_a_token_that_cannot_be_read_is_named(
+    offered: Offered, tmp_path: Path, content: bytes | None
+) -> None:
+    entry, _ = offered
+    file = tmp_path / "token"
+    file.mkdir() if content is None else file.write_bytes(content)
+    check_refused(entry, tmp_path, str(file), "cannot be read", "HF_HOME")
+
+
+@pytest.mark.parametrize("timeout_s", [-1, 10**20])
+def test_a_timeout_without_sense_is_named(
+    offered: Offered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout_s: int
+) -> None:
+    entry, _ = offered
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", timeout_s)
+    check_refused(entry, tmp_path, "HF_HUB_DOWNLOAD_TIMEOUT", "86400 seconds")
 
 
 # What is there already.
