@@ -41,6 +41,12 @@ class Application:
             pass
 
 
+@pytest.mark.parametrize("host", ["x" * 300, "a..b", "999.1.1.1"])
+def test_what_can_be_no_address_is_said(host: str) -> None:
+    with pytest.raises(listening.Taken, match="is no address of this machine"):
+        listening.listener_at(host, 0)
+
+
 def at_a_server(work: Callable[[int, Application], Awaitable[None]]) -> None:
     """Give the work the port of a server."""
 

@@ -58,6 +58,8 @@ def listener_at(host: str, port: int) -> Listener:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise Taken(f"{host} is no address of this machine: {error.strerror}.") from error
+    except UnicodeError as error:  # what no name can be: a part of it is empty or too long
+        raise Taken(f"{host} is no address of this machine: {error}.") from error
     try:
         if os.name != "nt":  # There it would let others take the port as well.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
