@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import io
 import logging
 import os
 import sys
@@ -65,32 +64,41 @@ _HOST_ACTIONS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0, 1 where something is wrong, 2 for a wrong call."""
+    from tabby_lsp.commands import streams
+
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser()
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in _ABOUT):
         arguments.insert(0, "lsp")
+    streams.fill_gaps()
+    if arguments[0] == "lsp":
+        return _run(arguments)
+    streams.prepare_output()
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # Whoever read our output has gone, as with `| head`.
+        streams.give_up_output()
+        return 1
+    except streams.OutputUnusable as error:
+        streams.give_up_output()
+        reason: str | None = str(error)
+    except Exception as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
+    sys.stderr.write(f"tabby-lsp: {reason}\n")
+    return 1
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parser = _parser()
     # Editors add flags of their own to a language server, such as --clientProcessId=N.
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown and parsed.command != "lsp":
         parser.error(f"there is no {unknown[0]}; see `tabby-lsp {parsed.command} --help`")
-    if parsed.command != "lsp" and isinstance(sys.stdout, io.TextIOWrapper):
-        # What a terminal or a pipe cannot spell is no reason to say nothing.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        status = _COMMANDS[parsed.command](parsed)
-        if sys.stdout:
-            sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        # Whoever read our output has gone, as with `| head`; Python would complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:
-        reason = _reason(error)
-        if reason is None or parsed.command == "lsp":
-            raise
-        sys.stderr.write(f"tabby-lsp: {reason}\n")
-        return 1
+    return _COMMANDS[parsed.command](parsed)
 
 
 def _reason(error: Exception) -> str | None:
@@ -197,20 +205,27 @@ def _parser() -> argparse.ArgumentParser:
 
 def _file(text: str) -> Path:
     """Also where no shell has put the home folder in the place of `~`."""
-    return Path(os.path.expanduser(text)).absolute()
+    try:
+        return Path(os.path.expanduser(text)).absolute()
+    except OSError as error:
+        reason = f"{text} starts in the present folder, which is gone"
+        raise argparse.ArgumentTypeError(reason) from error
 
 
 def _lsp(parsed: argparse.Namespace) -> int:
+    if sys.stdin is None or sys.stdout is None:
+        _exit_with("a language server needs standard input and output, and one of them is closed")
     from tabby_lsp.servers.lsp.wire import claim_stdout
 
     stdout = claim_stdout()
     from tabby_lsp.app import build
+    from tabby_lsp.commands.log import log_to
     from tabby_lsp.host.link import Link
     from tabby_lsp.servers.lsp.server import create_server, serve
 
     sources = _sources(parsed)
     resolved = _resolved(sources)
-    _log_to(resolved)
+    log_to(resolved.settings.log)
     is_shared = resolved.settings.host.shared and not parsed.in_process
     runner = Link(_passed_on_to_host(parsed)) if is_shared else None
     server = create_server(lambda settings: build(settings, runner), sources)
@@ -268,10 +283,11 @@ def _doctor(parsed: argparse.Namespace) -> int:
 
 def _host(parsed: argparse.Namespace) -> int:
     from tabby_lsp.commands import host, self_test
+    from tabby_lsp.commands.log import log_to
 
     # An editor goes on with what it can read of its settings, and so does what it has started.
     resolved = _resolved(_sources(parsed))
-    _log_to(resolved)
+    log_to(resolved.settings.log)
     for problem in resolved.problems:
         logging.getLogger(__name__).warning("%s", problem)
     if parsed.action == "run":
@@ -329,18 +345,19 @@ def _sources(parsed: argparse.Namespace) -> list[Source]:
         user_config_path,
     )
 
-    given = vars(parsed)
-    flags = {key: given.get(flag) for flag, key in _FLAGS.items()}
-    if parsed.command == "chat":
-        flags["chat.model"] = flags.pop("model")
+    settings = _FLAGS | ({"model": "chat.model"} if parsed.command == "chat" else {})
+    given = {name: key for name, key in settings.items() if getattr(parsed, name, None) is not None}
+    flags = {key: getattr(parsed, name) for name, key in given.items()}
+    names = {key: f"--{name.replace('_', '-')}" for name, key in given.items()}
     # A model that is named is run here, also where the settings name a server.
     for role in ("", "chat."):
-        if flags.get(f"{role}model") is not None:
+        if f"{role}model" in flags:
             flags[f"{role}engine"] = BUILT_IN_ENGINE
+            names[f"{role}engine"] = names[f"{role}model"]
     return [
         read_user_file(parsed.config or user_config_path(), must_exist=parsed.config is not None),
         read_environment(),
-        flag_source({key: value for key, value in flags.items() if value is not None}),
+        flag_source(flags, names),
     ]
 
 
@@ -352,32 +369,13 @@ def _resolved(sources: Sequence[Source]) -> Resolved:
 
 def _settings_or_exit(parsed: argparse.Namespace) -> Resolved:
     """A command does not go on with settings that the user did not mean."""
+    from tabby_lsp.commands.log import log_to
+
     resolved = _resolved(_sources(parsed))
     if resolved.problems:
         _exit_with("\n".join(str(problem) for problem in resolved.problems))
-    _log_to(resolved)
+    log_to(resolved.settings.log)
     return resolved
-
-
-def _log_to(resolved: Resolved) -> None:
-    log = resolved.settings.log
-    level = getattr(logging, log.level.upper())
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    trouble = ""
-    if log.file:
-        try:
-            Path(log.file).parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.FileHandler(log.file, encoding="utf-8"))
-        except OSError as error:
-            trouble = f"the log file {log.file} cannot be written: {error.strerror}"
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=level, handlers=handlers, format=form)
-    logging.raiseExceptions = False  # A full disk must not fill stderr with tracebacks.
-    if trouble:
-        logging.getLogger(__name__).error("%s", trouble)
-    # pygls writes whole messages, and so the user's code, at INFO; errors it writes come to us too.
-    logging.getLogger("pygls").setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").setLevel(max(level, logging.INFO))
 
 
 def _passed_on(parsed: argparse.Namespace) -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -60,13 +58,6 @@ def chat(question: str, settings: Settings) -> int:
                     del messages[-1]
                 else:
                     messages.append(ChatMessage("assistant", answer))
-        except BrokenPipeError:
-            raise
-        except OSError as error:  # of standard output: a full disk
-            if sys.stdout:  # What is left in its buffer would fail again at Python's end.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.stderr.write(f"tabby-lsp chat: the answer cannot be written: {error.strerror}.\n")
-            return _FAILED
         finally:
             runner.run(app.close())
     return 0
@@ -91,8 +82,6 @@ async def _answer(app: App, messages: list[ChatMessage]) -> str:
 
 
 def _write(text: str) -> None:
-    if not sys.stdout:
-        raise OSError(errno.EBADF, "standard output is closed")
     sys.stdout.write(text)
     sys.stdout.flush()
 

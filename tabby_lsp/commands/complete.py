@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,12 +15,14 @@ from tabby_lsp.completion.imports import HEAD_CHARS
 from tabby_lsp.documents import Document, Position
 from tabby_lsp.domain import EngineError
 from tabby_lsp.languages import language_of
+from tabby_lsp.models.cursor import shown
 from tabby_lsp.request import Ask
 
 if TYPE_CHECKING:
     from tabby_lsp.config import Settings
 
 _FAILED, _USAGE_ERROR = 1, 2
+_MAX_FILE_BYTES = 64 << 20  # more than anybody writes, and no more than the memory has room for
 _PLACE_FORM = "FILE:LINE:COL, with line and column counted from 1"
 
 
@@ -52,19 +55,26 @@ def read_place(place: str) -> tuple[Path, Position]:
     Raises BadPlace.
     """
     name, *numbers = place.rsplit(":", 2)
-    if len(numbers) != 2 or not all(n.isascii() and n.isdigit() and int(n) >= 1 for n in numbers):
-        raise BadPlace(f"{place!r} is not {_PLACE_FORM}")
+    # Longer numbers are no places, and Python refuses to read one of more than 4,300 digits.
+    if len(numbers) != 2 or not all(re.fullmatch("0*[1-9][0-9]{0,17}", n) for n in numbers):
+        raise BadPlace(f"{shown(place)} is not {_PLACE_FORM}")
     line, column = (int(number) - 1 for number in numbers)
     return Path(name), Position(line, column)
 
 
 def _open(path: Path, position: Position) -> Document:
-    if path.exists() and not path.is_file():
-        raise BadPlace(f"{path} is not a file")
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        if path.exists() and not path.is_file():
+            raise BadPlace(f"{path} is not a file")
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise BadPlace(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > _MAX_FILE_BYTES:
+        raise BadPlace(
+            f"{path} is longer than {_MAX_FILE_BYTES:,} bytes, and so no code of anybody"
+        )
+    text = content.decode("utf-8", "replace")
     # UTF-32 counts characters, as people do.
     document = Document(path.absolute().as_uri(), language_of(path.name), 1, text, "utf-32")
     if document.clamp(position) != position:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tabby_lsp.choice import chat_engine_for, embedder_for, engine_for
 from tabby_lsp.commands.bar import Bar
+from tabby_lsp.commands.streams import OutputUnusable
 from tabby_lsp.config import (
     BUILT_IN_ENGINE,
     data_dir,
@@ -102,8 +104,9 @@ async def _serve(settings: Settings, rules: Rules, devices: Devices, listener: L
     def tell() -> None:
         if rules.keys is not None:
             sys.stderr.write(f"keys are needed, and stand in {rules.keys.path}\n")
-        sys.stdout.write(f"ready {listener.url} {models}\n")
-        sys.stdout.flush()
+        with suppress(OutputUnusable):  # Whoever has closed it does not want to be told.
+            sys.stdout.write(f"ready {listener.url} {models}\n")
+            sys.stdout.flush()
 
     await serve(face(parts), listener, tell)
 

@@ -107,6 +107,13 @@ def test_nothing_to_suggest_is_no_error(home: Path) -> None:
         (["complete", "point.py:1:99"], "the nearest place is 1:13"),
         (["complet", "point.py:1:1"], "invalid choice: 'complet'"),
         (["complete", "point.py:1:1", "--jason"], "--jason"),
+        (["complete", "point.py:-1:1"], "counted from 1"),
+        (["complete", "point.py:\uff11:1"], "counted from 1"),
+        (["complete", "point.py:" + 5000 * "9" + ":1"], "counted from 1"),
+        (["complete", 300 * "p" + ":1:1"], "cannot be read"),
+        (["serve", "--port", "http"], "from --port is"),
+        (["serve", "--host", ""], "from --host is"),
+        (["chat", "hello", "--model", "a\nb"], "from --model is"),
         (["stats", "--config", "absent.toml"], "absent.toml"),
         (["complete", "point.py:1:1", "--log-level", "loud"], "loud"),
     ],
@@ -239,6 +246,98 @@ def test_a_folder_is_no_file(home: Path) -> None:
 
     assert run.returncode == 2
     assert "is not a file" in run.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files with holes")
+def test_a_file_that_no_memory_has_room_for_is_not_read(home: Path) -> None:
+    with (home / "huge.py").open("wb") as file:
+        file.truncate(1 << 40)
+    run = tabby(home, "complete", "huge.py:1:1")
+
+    assert run.returncode == 2
+    assert "huge.py is longer than" in run.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+def test_a_log_that_is_a_pipe_is_not_waited_for(home: Path) -> None:
+    os.mkfifo(home / "log")
+    run = tabby(home, "stats", "--log-file", "log")
+
+    assert run.returncode == 0
+    assert f"the log file {home / 'log'} cannot be written: it is a pipe" in run.stderr
+
+
+def shell(home: Path, call: str) -> subprocess.CompletedProcess[str]:
+    """A call with what only a shell can say of files."""
+    (home / "point.py").write_text(CODE)
+    return subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m tabby_lsp {call}'],
+        env=isolated_environment(home),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=home,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
+@pytest.mark.parametrize("output", ["/dev/full", "&-"])
+@pytest.mark.parametrize("call", ["stats", "complete point.py:4:20", "models path starter"])
+def test_an_output_that_takes_nothing_is_one_sentence(home: Path, call: str, output: str) -> None:
+    run = shell(home, f"{call} >{output}")
+
+    assert run.returncode == 1
+    assert run.stderr.startswith("tabby-lsp: standard output cannot be written: ")
+    assert len(run.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
+def test_without_standard_error_the_rest_is_as_ever(home: Path) -> None:
+    """What is opened first must not come to stand in its place either, and be written into."""
+    run = shell(home, "complete point.py:4:20 --log-file log --log-level debug 2>&- <&-")
+    assert (run.stdout, run.returncode) == (" = height\n", 0)
+    assert shell(home, "complete absent.py:1:1 2>&-").returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_language_server_without_an_editor_says_so(home: Path, closed: str) -> None:
+    run = shell(home, f"--stdio {closed}")
+
+    assert run.returncode == 2
+    assert run.stderr.startswith("tabby-lsp: a language server needs standard input and output")
+    assert len(run.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps such folders")
+def test_a_present_folder_that_is_gone_is_said(home: Path) -> None:
+    (home / "gone").mkdir()
+    python = f'"{sys.executable}" -m tabby_lsp stats --config mine.toml'
+    run = subprocess.run(
+        ["sh", "-c", f"rmdir ../gone; {python}"],
+        env=isolated_environment(home), cwd=home / "gone",
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert run.returncode == 2
+    assert "mine.toml starts in the present folder, which is gone" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "10s"),
+        ("HF_HUB_ETAG_TIMEOUT", "soon"),
+        ("HF_ENDPOINT", "http://["),
+        ("HF_ENDPOINT", "https://hub:port"),
+    ],
+)
+def test_a_variable_of_the_hub_that_has_no_sense_is_named(
+    home: Path, variable: str, value: str
+) -> None:
+    run = tabby(home, "models", "list", **{variable: value})
+
+    assert run.returncode == 1
+    assert run.stderr.startswith(f'tabby-lsp: {variable} = "{value}" is not ')
+    assert len(run.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("action", ["status", "stop"])
