@@ -53,4 +53,7 @@ class Cells:
         """How many tokens of a sequence may be kept so that the next ones come behind them."""
         while self._head < len(self._n_holders) and self._n_holders[self._head]:
             self._head += 1
+        # No cell above it is taken, as it is where nothing was forked.
+        if self._head == self.n_used:
+            return len(cells)
         return next((n for n, cell in enumerate(cells) if cell > self._head), len(cells))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_N_FIRST = 16
+# So many are compared at once, in C.
+_STEP = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +22,13 @@ class Reuse:
 
 def n_common(held: list[int], wanted: list[int]) -> int:
     """How many tokens two sequences have in common from their beginning."""
-    n_fewest, n_most = 0, min(len(held), len(wanted))
-    # Most prompts are of other files, and differ from their first tokens on.
-    if held[:_N_FIRST] != wanted[:_N_FIRST]:
-        n_most = min(n_most, _N_FIRST)
-    if held[:n_most] == wanted[:n_most]:
-        return n_most
-    # Slices are compared in C: by halves that is faster than token by token.
-    while n_most - n_fewest > 1:
-        middle = (n_fewest + n_most) // 2
-        if held[n_fewest:middle] == wanted[n_fewest:middle]:
-            n_fewest = middle
-        else:
-            n_most = middle
-    return n_fewest
+    n_most = min(len(held), len(wanted))
+    for start in range(0, n_most, _STEP):
+        end = min(start + _STEP, n_most)
+        if held[start:end] != wanted[start:end]:
+            # Most prompts are of other files, and differ in the first step.
+            return next(n for n in range(start, end) if held[n] != wanted[n])
+    return n_most
 
 
 def best(held: Mapping[int, list[int]], wanted: list[int]) -> Reuse:

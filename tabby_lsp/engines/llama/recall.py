@@ -54,11 +54,13 @@ class Recall:
         is_worth_it = parked is not None and parked[1] >= reuse.n_tokens + _FEW_TOKENS
         if parked is not None and is_worth_it and not is_ahead:
             self._restore(parked[0])
+            n_tokens = n_common(context.tokens, prompt)
         else:
             self._take(reuse, is_ahead=is_ahead)
+            # None where what was there had to go.
+            n_tokens = min(reuse.n_tokens, len(context.tokens))
         if not is_ahead:
             self._drop_what_is_passed_over(prompt)
-        n_tokens = n_common(context.tokens, prompt)
         if reads_said and context.n_least > 1:
             n_tokens = min(n_tokens, context.held[context.live].n_prompt)
         if context.n_least > 1 and context.n_in_order() < n_tokens:
@@ -125,7 +127,8 @@ class Recall:
         context = self._context
         for number, held in list(context.held.items()):
             held.n_passes += 1
-            may_come_next = n_common(held.tokens, prompt) == len(prompt)
-            may_come_next = may_come_next and held.n_passes <= _MOST_PASSES
-            if number != context.live and not may_come_next:
+            if number == context.live:
+                continue
+            may_come_next = held.n_passes <= _MOST_PASSES
+            if not may_come_next or held.tokens[: len(prompt)] != prompt:
                 context.drop(number)
