@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.brackets import comment_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Chat models wrap code in it.
+FENCE = "```"
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -32,7 +36,8 @@ _QUOTES = ('"""', "'''")
 _DOCSTRING_CHARS = 4_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots, so that each fact is found once for all pieces of an answer.
+@dataclass(frozen=True, kw_only=True)
 class Cursor:
     """The text left and right of the cursor: windows of the document, cut by whoever asks."""
 
@@ -40,43 +45,43 @@ class Cursor:
     suffix: str  # begins at the cursor
     language: str  # LSP language id, "" where it is not known
 
-    @property
+    @cached_property
     def line_before(self) -> str:
         """What stands left of the cursor on its line."""
         return last_line(self.prefix)
 
-    @property
+    @cached_property
     def rest(self) -> str:
         """What stands right of the cursor on its line, without the line end."""
         return first_line(self.suffix)
 
-    @property
+    @cached_property
     def rest_closes(self) -> bool:
         """Whether the rest of the line is blank, or only closers, quotes and a separator."""
         return _CLOSING_REST.fullmatch(self.rest.strip()) is not None
 
-    @property
+    @cached_property
     def rest_is_comment(self) -> bool:
         """Whether nothing but a comment stands right of the cursor."""
         return comment_at(self.rest.lstrip(), self.language) == 0
 
-    @property
+    @cached_property
     def begins_line(self) -> bool:
         """Whether only whitespace stands left of the cursor on its line."""
         return not self.line_before.strip()
 
-    @property
+    @cached_property
     def indentation(self) -> str:
         """The blanks and tabs that the line begins with, up to the cursor."""
         return indentation_of(self.line_before)
 
-    @property
+    @cached_property
     def line_above(self) -> str:
         """The nearest line above that is not blank, without blanks at its end; "" for none."""
         above = self.prefix[: len(self.prefix) - len(self.line_before)]
         return last_line(above.rstrip())
 
-    @property
+    @cached_property
     def line_below(self) -> str:
         """The nearest line below that is not blank; "" for none."""
         below = self.suffix[len(self.rest) :]
@@ -84,7 +89,7 @@ class Cursor:
         blank = below[: len(below) - len(from_text)]
         return last_line(blank) + first_line(from_text) if from_text else ""
 
-    @property
+    @cached_property
     def opening_line(self) -> str:
         """The line that opens a block here, if any does: the own one, or that above a blank one.
 
@@ -99,7 +104,12 @@ class Cursor:
             return documented["header"] if documented else line
         return line
 
-    @property
+    @cached_property
+    def has_fences(self) -> bool:
+        """Whether code fences belong to the document itself."""
+        return self.language == "markdown" or FENCE in self.prefix or FENCE in self.suffix
+
+    @cached_property
     def line_end(self) -> str:
         """How lines end here: as the cursor's own line, else as the one above it, else "\\n"."""
         own = LINE_END.match(self.suffix, len(self.rest))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tabby_lsp.completion.brackets import CLOSERS, QUOTES, comment_at, opener_of, pair_up
 from tabby_lsp.completion.cursor import indentation_of, is_word
 from tabby_lsp.completion.rest import is_uneven, n_said_twice, replaced_rest
-from tabby_lsp.completion.stops import CONTROL_PIECE, OPENING_FENCE, end_of, has_fences
+from tabby_lsp.completion.stops import CONTROL_PIECE, OPENING_FENCE, end_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def end_at_control_piece(text: str, cursor: Cursor, scope: Scope) -> str:
 
 def unwrap_fence(text: str, cursor: Cursor, scope: Scope) -> str:
     """Take the code out of a chat model's fence (QodeAssist #62, continue #2330)."""
-    if has_fences(cursor):
+    if cursor.has_fences:
         return text
     opening = OPENING_FENCE.match(text)
     code = text[opening.end() :] if opening else text

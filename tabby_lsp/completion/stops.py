@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.brackets import CLOSERS, opener_of, pair_up
-from tabby_lsp.completion.cursor import indentation_of, lines_of
+from tabby_lsp.completion.cursor import FENCE, indentation_of, lines_of
 from tabby_lsp.completion.rest import code_again_at
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ CONTROL_PIECE = re.compile(
     re.MULTILINE,
 )
 
-# Chat models wrap code in a fence.
-FENCE = "```"
 OPENING_FENCE = re.compile(r"[ \t]*```[^\s`]*[ \t]*(?:\r\n|\r|\n)")
 
 
@@ -46,16 +44,11 @@ def end_of(text: str, cursor: Cursor, scope: Scope) -> int | None:
 
     A model that begins a new line at a line's end has nothing to add to it: the end is 0.
     """
-    fenced = None if has_fences(cursor) else OPENING_FENCE.match(text)
+    fenced = None if cursor.has_fences else OPENING_FENCE.match(text)
     start = fenced.end() if fenced else 0
     is_block = scope == "block" and cursor.rest_closes
     end = (_end_of_block if is_block else _end_of_line)(text[start:], cursor)
     return None if end is None else start + end
-
-
-def has_fences(cursor: Cursor) -> bool:
-    """Whether code fences belong to the document itself."""
-    return cursor.language == "markdown" or FENCE in cursor.prefix or FENCE in cursor.suffix
 
 
 def _end_of_line(text: str, cursor: Cursor) -> int | None:
@@ -126,7 +119,7 @@ class _Block:
             is_deeper=not is_inside,
             in_bracket=in_bracket,
             below=cursor.line_below.rstrip(),
-            has_fences=has_fences(cursor),
+            has_fences=cursor.has_fences,
             language=cursor.language,
             depth=int(in_bracket),
         )
