@@ -89,9 +89,9 @@ def _ranked(query: str, candidates: Sequence[SourceText]) -> list[tuple[SourceTe
     """
     wanted = _words(query)
     scored: list[tuple[float, int, int]] = []
+    _FILES_WORDS.begin()
     for n, source in enumerate(candidates):
-        for index, chunk in enumerate(source.chunks):
-            words = _words(chunk)
+        for index, words in enumerate(_FILES_WORDS.of(source.chunks)):
             n_shared = len(wanted & words)
             similarity = n_shared / (len(wanted) + len(words) - n_shared or 1)
             if similarity >= MIN_SIMILARITY:
@@ -99,8 +99,57 @@ def _ranked(query: str, candidates: Sequence[SourceText]) -> list[tuple[SourceTe
     return [(candidates[n], index) for _, n, index in sorted(scored)]
 
 
-# Chunks stay the same from key to key: 4,096 are 80 files of 600 lines, about 10 MB.
-@lru_cache(maxsize=4096)
+@dataclass(slots=True)
+class _Known:
+    words: tuple[frozenset[str], ...]  # of each chunk
+    n_chars: int
+    last_used: int  # in which search
+
+
+class _Words:
+    """The words of files, which stay the same from search to search.
+
+    In a search of more than there is room for, those stay that were there first: were the oldest
+    to go, each file would go just before it is looked at again.
+    """
+
+    def __init__(self, most_chars: int) -> None:
+        self._most_chars = most_chars
+        self._known: dict[tuple[str, ...], _Known] = {}  # by the chunks
+        self._n_searches = 0
+
+    def begin(self) -> None:
+        """Another search begins."""
+        self._n_searches += 1
+
+    def of(self, chunks: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+        """Of each chunk of a file."""
+        known = self._known.get(chunks)
+        if known is None:
+            known = _Known(tuple(map(_words, chunks)), sum(map(len, chunks)), 0)
+            if self._has_room(known.n_chars):
+                self._known[chunks] = known
+        known.last_used = self._n_searches
+        return known.words
+
+    def _has_room(self, n_chars: int) -> bool:
+        """Whether there is, once what neither this search nor the one before has used is gone."""
+        # All at once: searches run in several threads.
+        every = list(self._known.items())
+        n_left = self._most_chars - n_chars - sum(each.n_chars for _, each in every)
+        for chunks, each in every:
+            if n_left >= 0:
+                break
+            if each.last_used < self._n_searches - 1:
+                self._known.pop(chunks, None)
+                n_left += each.n_chars
+        return n_left >= 0
+
+
+# Eighty files of 1,200 lines, with their words about 15 MB.
+_FILES_WORDS = _Words(most_chars=4_000_000)
+
+
 def _words(text: str) -> frozenset[str]:
     """Whole names and the words in them, so that `parse_header` meets `headers_of` and itself.
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tabby_lsp.completion import snippets
 from tabby_lsp.completion.snippets import MAX_PER_FILE, SourceText, best_snippets
 from tabby_lsp.domain import Snippet
+
+if TYPE_CHECKING:
+    import re
 
 QUERY = """\
 def total_price(basket: Basket) -> Money:
@@ -126,6 +132,39 @@ def test_without_words_or_candidates_there_is_nothing() -> None:
     check({"a.py": [LINE_PRICE]}, [], query="x = 1\n")
     check({"a.py": ["", "\n\n"], "b.py": []}, [])
     check({}, [])
+
+
+class Counted:
+    """A pattern that counts the texts in which it was looked for."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+        self.n_texts = 0
+
+    def findall(self, text: str) -> list[str]:
+        self.n_texts += 1
+        found: list[str] = self._pattern.findall(text)
+        return found
+
+
+@pytest.mark.parametrize(("n_chars", "n_read_again"), [(0, 1), (1_000, 3_000)])
+def test_chunks_are_read_once_as_long_as_there_is_room_and_mostly_once_after_that(
+    n_chars: int, n_read_again: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six thousand of them, and the text at the cursor."""
+    padding = "#" * n_chars + str(n_chars)
+    files = [
+        SourceText(f"{n}.py", tuple(f"name_{n}_{m} = 1  {padding}\n" for m in range(60)))
+        for n in range(100)
+    ]
+    # What was searched before may go.
+    for _ in range(3):
+        best_snippets(QUERY, files, 4, 2_000)
+    counted = Counted(snippets._IDENTIFIER)
+    monkeypatch.setattr(snippets, "_IDENTIFIER", counted)
+    best_snippets(QUERY, files, 4, 2_000)
+
+    assert counted.n_texts <= n_read_again
 
 
 WORDS = st.lists(st.sampled_from(["price", "basket", "x", "def", "line_count", "\n", " "]))
