@@ -20,7 +20,9 @@ from tabby_lsp.models import hub
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MAX_FILES = 10_000
+_MAX_FINDS = 10_000
+# Of each program, files and folders; a look at so many takes about a second.
+_MAX_LOOKED_AT = 200_000
 _MAX_MANIFEST_BYTES = 1 << 20  # a manifest is a list of layers and has some hundred bytes
 _MODEL_LAYER = "application/vnd.ollama.image.model"
 # The second is Ollama's layout of 2026, in which manifests are blobs with a second name.
@@ -49,7 +51,7 @@ def elsewhere() -> list[Find]:
     )
     finds: dict[Path, Find] = {}
     for program, files in programs:
-        for name, path in sorted(islice(files, _MAX_FILES)):
+        for name, path in sorted(islice(files, _MAX_FINDS)):
             finds.setdefault(path.resolve(), Find(name, path, program))
     return list(finds.values())
 
@@ -97,7 +99,12 @@ def _model_blob(manifest: Path, blobs: Path) -> Path | None:
 
 
 def _files(folders: list[Path]) -> Iterator[Path]:
+    n_left = _MAX_LOOKED_AT
     for folder in folders:
         for where, names, files in os.walk(folder):  # links to folders are not followed
             names[:] = sorted(name for name in names if not name.startswith("."))
-            yield from (Path(where, name) for name in sorted(files) if not name.startswith("."))
+            shown = sorted(name for name in files if not name.startswith("."))
+            yield from (Path(where, name) for name in shown[:n_left])
+            n_left -= len(files) + 1
+            if n_left <= 0:
+                return

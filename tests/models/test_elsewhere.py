@@ -178,3 +178,12 @@ def test_a_circle_of_links_ends(home: Path) -> None:
     path = put(home / ".lmstudio/models/a/m.gguf")
     (path.parent / "again").symlink_to(home / ".lmstudio/models")
     check(("m", path, "LM Studio"))
+
+
+def test_what_is_looked_at_has_an_end(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabby_lsp.models.elsewhere._MAX_LOOKED_AT", 50, raising=False)
+    folder = home / ".lmstudio/models"
+    names = [f"a/{n:02}.txt" for n in range(20)]
+
+    assert names_of(folder, [*names, "b/m.gguf"]) == ["m"]
+    assert names_of(folder, [f"a/{n:02}.bin" for n in range(30)]) == []
