@@ -21,8 +21,11 @@ from pygls.exceptions import JsonRpcInvalidParams, JsonRpcMethodNotFound
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from cattrs import Converter
     from pygls.lsp.server import LanguageServer
+    from pygls.protocol.json_rpc import MessageCallback, MessageHandler, MsgId
 
 logger = logging.getLogger(__name__)
 
@@ -203,6 +206,23 @@ class TabbyProtocol(LanguageServerProtocol):
     @lsp_method(lsp.EXIT)
     def lsp_exit(self, *args: object) -> Any:
         self.end()
+
+    def _execute_handler(
+        self,
+        msg_id: MsgId,
+        handler: MessageHandler,
+        callback: MessageCallback,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """pygls keeps the future of each notification that it has waited for, under a new id."""
+
+        def forget(future: Future[Any]) -> None:
+            if self._request_futures.get(msg_id) is future:
+                del self._request_futures[msg_id]
+            callback(future)
+
+        super()._execute_handler(msg_id, handler, forget, args, kwargs)
 
     def _handle_cancel_notification(self, msg_id: str | int) -> None:
         future = self._request_futures.pop(msg_id, None)
