@@ -155,3 +155,19 @@ def test_a_literal_is_itself_alone(text: str) -> None:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     assert is_of(f'root ::= "{escaped}"', text)
     assert not is_of(f'root ::= "{escaped}"', text + "x")
+
+
+def test_refused_tokens_are_no_ambiguity() -> None:
+    """Of a large vocabulary tens of thousands may be tried before one is found that fits."""
+    constraint = Constraint("root ::= [a-z]+")
+    refused = b"thirtyletterstogether" + b"abcdefghi!"
+
+    assert not any(constraint.allows(refused) for _ in range(12_000))
+    assert constraint.allows(b"a")
+
+
+def test_an_ambiguous_grammar_is_the_requests_own_fault() -> None:
+    constraint = Constraint("root ::= root root | [a-z]")
+    with pytest.raises(Unusable, match="too ambiguous"):
+        for _ in range(2_000):
+            constraint.take(b"a")

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.llama.gbnf import LAST_CODE_POINT, Grammar
-from tabby_lsp.engines.llama.recognizer import Recognizer
+from tabby_lsp.engines.llama.recognizer import STEPS_PER_TRY, Recognizer
 
 if TYPE_CHECKING:
     from tabby_lsp.engines.llama.gbnf import CharClass
@@ -61,6 +61,7 @@ class Constraint:
         self._recognizer.n_steps = 0
 
     def _after(self, piece: bytes) -> tuple[Column, bytes] | None:
+        self._recognizer.n_steps -= STEPS_PER_TRY
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             text = decoder.decode(self._pending + piece)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tabby_lsp.domain import EngineError
+from tabby_lsp.domain import Unusable
 from tabby_lsp.engines.llama.gbnf import CharClass, Grammar
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 # About 20 ms; JSON takes 10 to 50 steps.
 _MAX_STEPS_PER_CHARACTER = 50_000
-_MAX_STEPS_PER_TOKEN = 1_000_000  # in all the tokens that are tried
+# For each token of the answer, in all those that are tried for it, and for each of these besides:
+# a vocabulary of 150,000 is looked through before one is found that fits, in a few steps each.
+_MAX_STEPS_PER_TOKEN = 1_000_000
+STEPS_PER_TRY = 200
 
 Item = tuple[int, "Column"]  # a place in an alternative, and the column where its rule began
 
@@ -50,7 +53,7 @@ class Recognizer:
                 self._rules += [rule] * (len(alternative) + 1)
         self._empty = _may_be_empty(grammar)
         self._root = grammar.root
-        self.n_steps = 0  # since whoever uses it set this to 0
+        self.n_steps = 0  # that count: whoever uses it takes off what a try may cost
         self.first = Column()
         self._fill(self.first, [(start, self.first) for start in self._starts[self._root]])
         self.first.is_complete = self._root in self._empty
@@ -75,7 +78,7 @@ class Recognizer:
         return symbol
 
     def _fill(self, column: Column, items: list[Item]) -> None:
-        """Raises EngineError where that would take too long."""
+        """Raises Unusable where that would take too long."""
         todo, seen = list(items), set(items)
         n_before = self.n_steps
         while todo:
@@ -97,7 +100,7 @@ class Recognizer:
             self.n_steps += 1 + len(new)
             n_here = self.n_steps - n_before
             if n_here > _MAX_STEPS_PER_CHARACTER or self.n_steps > _MAX_STEPS_PER_TOKEN:
-                raise EngineError(
+                raise Unusable(
                     "The grammar is too ambiguous to be followed: give each text one reading."
                 )
             todo += [item for item in new if item not in seen]
