@@ -26,6 +26,13 @@ def test_what_is_common_is_the_longest_common_prefix(held: list[int], wanted: li
     assert n == len(wanted) or n == len(held) or held[n] != wanted[n]
 
 
+@given(n_same=st.integers(0, 600), n_held=st.integers(0, 600), n_wanted=st.integers(0, 600))
+def test_long_prompts_are_no_exception(n_same: int, n_held: int, n_wanted: int) -> None:
+    same = [*range(n_same)]
+    assert n_common(same + [-1] * n_held, same + [-2] * n_wanted) == n_same
+    assert n_common(same, same + [-2] * n_wanted) == n_same
+
+
 @given(held=st.lists(TOKENS, min_size=1, max_size=4), wanted=TOKENS)
 def test_the_sequence_with_most_is_taken_and_the_last_of_equals(
     held: list[list[int]], wanted: list[int]

@@ -39,8 +39,10 @@ class Session:
         server = LanguageServer(
             "test", "0", protocol_cls=TabbyProtocol, converter_factory=default_converter
         )
-        self.protocol: Any = server.protocol
-        self.protocol.documents = self.documents = Documents()
+        protocol: Any = server.protocol
+        self.documents = Documents()
+        protocol.documents = self.documents
+        self.protocol: TabbyProtocol = protocol
         self.n_settings = 0
 
         @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
@@ -90,7 +92,7 @@ def test_keys_leave_nothing_behind() -> None:
 
 
 def test_notifications_that_are_waited_for_leave_nothing_behind() -> None:
-    params = {"settings": {}}
+    params: dict[str, object] = {"settings": {}}
     session = asyncio.run(
         check(lambda session, _: session.say("workspace/didChangeConfiguration", params))
     )
