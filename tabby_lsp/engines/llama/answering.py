@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import Piece, Timings
@@ -185,7 +185,7 @@ class _Speech:
         begins: Sequence[Choice] = (),
     ) -> None:
         """It `begins` with tokens of which all but the last are in the context already."""
-        self.timings = timings
+        self.timings = self._before = timings
         self.said = b""  # without what was typed
         self.choices: list[Choice] = []
         self.is_aborted = False
@@ -195,10 +195,11 @@ class _Speech:
         self._candidate = candidate
         self._begins = begins
         self._n_typed_left = len(question.typed)
+        self._started_s = 0.0
 
     def pieces(self) -> Iterator[Piece]:
         question, context, model = self._question, self._loaded.context, self._loaded.model
-        started_s, before = time.perf_counter(), self.timings
+        self._started_s = time.perf_counter()
         choose = question.choose([choice.token or 0 for choice in self._begins])
         stream, trail = TextStream(question.stop, is_one_line=question.is_one_line), TokenTrail()
         logprob, finish = 0.0, _STOP
@@ -223,11 +224,6 @@ class _Speech:
             said = self._untyped(model.piece(choice.token))
             n_said += self._n_typed_left == 0
             text = stream.push(said)
-            self.timings = replace(
-                before,
-                n_generated_tokens=before.n_generated_tokens + len(self.choices),
-                decode_ms=before.decode_ms + (time.perf_counter() - started_s) * 1000,
-            )
             if text:
                 yield self._piece(text, logprob, "", trail.shown(len(text)))
                 logprob = 0.0
@@ -257,6 +253,15 @@ class _Speech:
     def _piece(
         self, text: str, logprob: float, finish: Finish, told: tuple[TokenLogprobs, ...]
     ) -> Piece:
+        before = self._before
+        self.timings = Timings(
+            n_prompt_tokens=before.n_prompt_tokens,
+            n_reused_tokens=before.n_reused_tokens,
+            n_evaluated_tokens=before.n_evaluated_tokens,
+            n_generated_tokens=before.n_generated_tokens + len(self.choices),
+            prefill_ms=before.prefill_ms,
+            decode_ms=before.decode_ms + (time.perf_counter() - self._started_s) * 1000,
+        )
         return Piece(text, logprob, self.timings, finish, told, self._candidate)
 
 

@@ -54,10 +54,14 @@ class Bell:
     def _answer(self) -> None:
         with suppress(BlockingIOError):
             os.read(self._heard, _MOST_READ)
-        loop = asyncio.get_running_loop()
         while self._calls:
             callback, result = self._calls.popleft()
-            loop.call_soon(callback, result)
+            try:
+                # Not by `call_soon`, which has the loop look at all its files once more.
+                callback(result)
+            except Exception as error:
+                told = {"message": "What a thread handed over was not taken.", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
 
 
 class _Knock:

@@ -119,6 +119,8 @@ class Context:
         )
         self._memory = self._api.llama_get_memory(self.handle)  # None: it sees a text at once
         self._logits_type = ctypes.c_float * model.n_vocab
+        self._logits: NDArray[np.float32]
+        self._logits_address = 0
         self._held: dict[int, Held] = {0: Held()}
         self._live = 0
         self._cells = Cells(self.n_cells)
@@ -232,8 +234,13 @@ class Context:
         import numpy as np
 
         first = self._api.llama_get_logits_ith(self.handle, -1).contents
-        every = self._logits_type.from_address(ctypes.addressof(first))
-        return np.frombuffer(memoryview(every), dtype=np.float32).copy()
+        address = ctypes.addressof(first)
+        if address != self._logits_address:
+            # Nearly always the same one.
+            every = self._logits_type.from_address(address)
+            self._logits = np.frombuffer(memoryview(every), dtype=np.float32)
+            self._logits_address = address
+        return self._logits.copy()
 
     def note(self, logits: NDArray[np.float32]) -> None:
         """Remember for a while what the model says after the last token."""

@@ -55,14 +55,15 @@ class Vocabulary:
                 bisect_left(self._sorted, beginning), bisect_right(self._sorted, beginning)
             )
             fit.append(self._ids[same])
-        return np.concatenate(fit)
+        return np.concatenate(fit) if len(fit) > 1 else fit[0]
 
     def only_fitting(self, logits: NDArray[Any], text: bytes) -> NDArray[Any]:
         """The logits of those, and of all others minus infinity."""
         import numpy as np
 
         fit = self.fitting(text)
-        fitting = np.full_like(logits, -np.inf)
+        fitting = np.empty_like(logits)
+        fitting.fill(-np.inf)
         fitting[fit] = logits[fit]
         return fitting
 

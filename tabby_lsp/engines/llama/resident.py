@@ -7,10 +7,10 @@ import logging
 import os
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Unusable
+from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Timings, Unusable
 from tabby_lsp.engines.llama.binding import Model
 from tabby_lsp.engines.llama.context import Context
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
@@ -116,9 +116,7 @@ class Resident:
             assert self._loaded is not None, "nothing is asked before `load`"
             queue_ms = (time.perf_counter() - submitted_s) * 1000
             for piece in work(self._loaded, job):
-                total_ms = queue_ms + piece.timings.prefill_ms + piece.timings.decode_ms
-                timings = replace(piece.timings, queue_ms=queue_ms, total_ms=total_ms)
-                job.emit(replace(piece, timings=timings))
+                job.emit(_since_asked(piece, queue_ms))
 
         job: Job[Piece] = Job(run, turn)
         self._worker.submit(job)
@@ -228,6 +226,22 @@ class Resident:
     def _resume(self) -> None:
         if (loaded := self._loaded) is not None:
             loaded.context.abort_flag.clear()
+
+
+def _since_asked(piece: Piece, queue_ms: float) -> Piece:
+    """With the time that it had to wait; `replace` takes three times as long, for each token."""
+    known = piece.timings
+    timings = Timings(
+        n_prompt_tokens=known.n_prompt_tokens,
+        n_reused_tokens=known.n_reused_tokens,
+        n_evaluated_tokens=known.n_evaluated_tokens,
+        n_generated_tokens=known.n_generated_tokens,
+        queue_ms=queue_ms,
+        prefill_ms=known.prefill_ms,
+        decode_ms=known.decode_ms,
+        total_ms=queue_ms + known.prefill_ms + known.decode_ms,
+    )
+    return Piece(piece.text, piece.logprob, timings, piece.finish, piece.logprobs, piece.candidate)
 
 
 def n_ctx_for(header: Header, configured: int) -> int:

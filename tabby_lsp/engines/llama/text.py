@@ -43,6 +43,9 @@ class TextStream:
         return text
 
     def _release(self, text: str) -> str:
+        return self._without_stop(text) if self._stop else self._of_line(text)
+
+    def _without_stop(self, text: str) -> str:
         text = self._held + text
         found = [index for stop in self._stop if (index := text.find(stop)) >= 0]
         if found:
@@ -52,11 +55,13 @@ class TextStream:
         n_held = self._n_possible_stop(text)
         self._held = text[len(text) - n_held :]
         text = text[: len(text) - n_held]
-        return text if self._line is None else self._up_to_line(text, self._line)
+        return self._of_line(text)
 
-    def _up_to_line(self, text: str, line: str) -> str:
-        """What of it belongs to the one line that is wanted, of which there is `line` so far."""
-        end = 0
+    def _of_line(self, text: str) -> str:
+        """What of it belongs to the one line that is wanted, if one is."""
+        if self._line is None:
+            return text
+        line, end = self._line, 0
         while behind := text.find("\n", end) + 1:
             line += text[end:behind]
             if line.strip() and not line.lstrip().startswith("```"):
