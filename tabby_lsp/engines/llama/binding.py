@@ -103,9 +103,8 @@ class Model:
 
     def piece(self, token: int, *, controls: bool = False) -> bytes:
         """The bytes of one token of the vocabulary; control tokens have none, or their names."""
-        if not controls and (known := self.__dict__.get("pieces")):
-            piece: bytes = known[token]
-            return piece
+        if not controls and "pieces" in self.__dict__:  # all of them were asked for before
+            return self.pieces[token]
         n_bytes = self._token_to_piece(token, controls)
         if n_bytes < 0:
             self._piece_buffer = ctypes.create_string_buffer(-n_bytes)
