@@ -12,8 +12,10 @@ from tabby_lsp.domain import (
     ChatRequest,
     GenerationRequest,
     Piece,
+    Sampling,
     Segments,
     Snippet,
+    TokenLogprobs,
 )
 from tabby_lsp.engines.remote.engine import (
     RemoteChatEngine,
@@ -40,10 +42,23 @@ SEGMENTS = Segments(
 )
 
 
+LIKELIEST = Sampling()
+# Everything but what gives the answer its shape.
+UNUSUAL = Sampling(
+    temperature=0.7, top_k=20, top_p=0.8, min_p=0.1, seed=7, frequency_penalty=0.1,
+    presence_penalty=0.2, repetition_penalty=1.1,
+)  # fmt: skip
+SCHEMA = {"type": "object"}
+GRAMMAR = 'root ::= "a"'
+
+
 def request(
-    segments: Segments = SEGMENTS, max_tokens: int = 24, stop: tuple[str, ...] = ()
+    segments: Segments = SEGMENTS,
+    max_tokens: int = 24,
+    stop: tuple[str, ...] = (),
+    sampling: Sampling = LIKELIEST,
 ) -> GenerationRequest:
-    return GenerationRequest(segments, max_tokens, stop)
+    return GenerationRequest(segments, max_tokens, stop, sampling)
 
 
 def run(
@@ -73,6 +88,24 @@ def answer(asked: GenerationRequest | None = None, *, key: str = "", **settings:
         return "".join(piece.text for piece in await pieces(engine, asked or request()))
 
     return run(work, key=key, **settings)
+
+
+def told(sampling: Sampling, **settings: Any) -> list[tuple[str, tuple[TokenLogprobs, ...]]]:
+    """The pieces of one answer that have a text, each with the tokens that are told with it."""
+
+    async def work(engine: RemoteEngine) -> list[Piece]:
+        return await pieces(engine, request(sampling=sampling))
+
+    return shown(run(work, **settings))
+
+
+def shown(heard: list[Piece]) -> list[tuple[str, tuple[TokenLogprobs, ...]]]:
+    return [(piece.text, piece.logprobs) for piece in heard if piece.text or piece.logprobs]
+
+
+def token(text: str, logprob: float, **others: float) -> TokenLogprobs:
+    named = tuple((name, name.encode(), value) for name, value in others.items())
+    return TokenLogprobs(text, text.encode(), logprob, named)
 
 
 # The same in a chat.

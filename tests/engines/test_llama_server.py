@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tabby_lsp.domain import EngineError, Segments, Timings
+from tabby_lsp.domain import EngineError, Sampling, Segments, Timings
 from tabby_lsp.engines.remote.token_prompt import BYTE_LEVEL, SENTENCEPIECE
-from tests.engines.asking import SEGMENTS, answer, pieces, request, run
+from tests.engines.asking import (
+    GRAMMAR,
+    SCHEMA,
+    SEGMENTS,
+    UNUSUAL,
+    answer,
+    pieces,
+    request,
+    run,
+    token,
+    told,
+)
 from tests.engines.scripted_server import Asked, ScriptedServer, event, reply, stream
 
 if TYPE_CHECKING:
@@ -290,3 +301,59 @@ def test_what_comes_after_the_end_is_no_part_of_the_answer() -> None:
     serve = llama_server(*ANSWER, more, vocabulary={})
     with ScriptedServer(serve) as server:
         assert answer(kind="llama-server", url=server.url) == "a + b"
+
+
+# How it is drawn.
+
+
+def drawn(sampling: Sampling, vocabulary: dict[str, int] = QWEN) -> dict[str, Any]:
+    """What a server is asked that says "a + b", without the prompt."""
+    with ScriptedServer(llama_server(*ANSWER, vocabulary=vocabulary)) as server:
+        asked = request(sampling=sampling, stop=tuple("12345"))
+        assert answer(asked, kind="llama-server", url=server.url) == "a + b"
+        body = server.bodies[-1]
+    assert body.pop("stop") == [*"12345"]
+    names = ("prompt", "input_prefix", "input_suffix", "input_extra")
+    return {name: value for name, value in body.items() if name not in names}
+
+
+@pytest.mark.parametrize("vocabulary", [QWEN, STARCODER])
+def test_a_completion_is_drawn_as_the_request_says(vocabulary: dict[str, int]) -> None:
+    assert drawn(UNUSUAL, vocabulary) == COMMON | {
+        "temperature": 0.7, "top_k": 20, "top_p": 0.8, "min_p": 0.1, "seed": 7,
+        "frequency_penalty": 0.1, "presence_penalty": 0.2, "repeat_penalty": 1.1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sampling", "more"),
+    [
+        (Sampling(grammar=GRAMMAR), {"grammar": GRAMMAR}),
+        (Sampling(json_schema='{"type": "object"}'), {"json_schema": SCHEMA}),
+        (
+            Sampling(logit_bias=((5, -1_000.0), (7, 2.5))),
+            {"logit_bias": [[5, -1_000.0], [7, 2.5]]},
+        ),
+    ],
+)
+def test_what_is_promised_of_an_answer_is_asked_for(
+    sampling: Sampling, more: dict[str, Any]
+) -> None:
+    assert drawn(sampling) == COMMON | more
+
+
+def test_what_it_tells_of_each_token_is_told() -> None:
+    def probable(text: str, logprob: float, **more: Any) -> dict[str, Any]:
+        return {"id": 1, "token": text, "bytes": [*text.encode()], "logprob": logprob} | more
+
+    first = probable("a", -0.5, top_logprobs=[probable("a", -0.5), probable("x", -2.0)])
+    said = (
+        # The text of a token that may begin a stop string comes with the next one.
+        ANSWER[0] | {"content": "", "completion_probabilities": [first]},
+        ANSWER[1] | {"content": "a + b", "completion_probabilities": [probable(" + b", -1)]},
+        ANSWER[2],
+    )
+    with ScriptedServer(llama_server(*said, vocabulary=QWEN)) as server:
+        heard = told(Sampling(n_logprobs=2), kind="llama-server", url=server.url)
+        assert asked_of(server)["n_probs"] == 2
+    assert heard == [("a + b", (token("a", -0.5, a=-0.5, x=-2.0), token(" + b", -1.0)))]

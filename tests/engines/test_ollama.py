@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tabby_lsp.domain import EngineError, Segments, Timings
-from tests.engines.asking import SEGMENTS, answer, pieces, request, run
+from tabby_lsp.domain import EngineError, Sampling, Segments, Timings, Unusable
+from tests.engines.asking import (
+    GRAMMAR,
+    SCHEMA,
+    SEGMENTS,
+    UNUSUAL,
+    answer,
+    pieces,
+    request,
+    run,
+    token,
+    told,
+)
 from tests.engines.scripted_server import Asked, ScriptedServer, line, reply, stream
 
 if TYPE_CHECKING:
@@ -155,3 +167,53 @@ def test_what_comes_after_the_end_is_no_part_of_the_answer() -> None:
 
     with ScriptedServer(serve) as server:
         assert answer(kind="ollama", url=server.url, model=MODEL) == "a"
+
+
+# How it is drawn.
+
+
+def test_a_completion_is_drawn_as_the_request_says() -> None:
+    sampling = replace(UNUSUAL, json_schema='{"type": "object"}')
+    with ScriptedServer(ollama("a")) as server:
+        answer(request(sampling=sampling), kind="ollama", url=server.url)
+        asked = server.bodies[-1]
+    assert asked["format"] == SCHEMA
+    assert asked["options"] == {
+        "temperature": 0.7, "top_k": 20, "top_p": 0.8, "min_p": 0.1, "seed": 7,
+        "frequency_penalty": 0.1, "presence_penalty": 0.2, "repeat_penalty": 1.1,
+        "num_predict": 24,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sampling", "words"),
+    [
+        (Sampling(grammar=GRAMMAR), "keep to a grammar: leave that out"),
+        (Sampling(logit_bias=((5, 1.0),)), "knows `logit_bias`.*: leave that out"),
+    ],
+)
+def test_what_it_would_not_keep_is_refused(sampling: Sampling, words: str) -> None:
+    with ScriptedServer(ollama("a")) as server, pytest.raises(Unusable, match=words):
+        answer(request(sampling=sampling), kind="ollama", url=server.url)
+
+
+def test_what_it_tells_of_each_token_is_told() -> None:
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.path == "/api/generate" and asked.body["stream"]:
+            assert (asked.body["logprobs"], asked.body["top_logprobs"]) == (True, 2)
+            entry = {"token": "a", "logprob": -0.5, "top_logprobs": [{"token": "x", "logprob": -2}]}
+            return stream([line({"response": "a", "logprobs": [entry]}), line(END)], LINES)
+        usual: Iterable[bytes] = ollama("a")(asked)
+        return usual
+
+    with ScriptedServer(serve) as server:
+        heard = told(Sampling(n_logprobs=2), kind="ollama", url=server.url)
+    assert heard == [("a", (token("a", -0.5, x=-2.0),))]
+
+
+def test_a_version_that_tells_nothing_of_tokens_says_so() -> None:
+    with (
+        ScriptedServer(ollama("a")) as server,
+        pytest.raises(Unusable, match="tells no log probabilities: leave `logprobs` out"),
+    ):
+        told(Sampling(n_logprobs=1), kind="ollama", url=server.url)

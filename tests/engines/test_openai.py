@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tabby_lsp.domain import EngineError, Segments, Snippet, Timings
-from tests.engines.asking import SEGMENTS, answer, pieces, request, run
+from tabby_lsp.domain import EngineError, Sampling, Segments, Snippet, Timings, Unusable
+from tests.engines.asking import (
+    GRAMMAR,
+    SCHEMA,
+    SEGMENTS,
+    UNUSUAL,
+    answer,
+    pieces,
+    request,
+    run,
+    token,
+    told,
+)
 from tests.engines.scripted_server import (
     DONE,
     Asked,
     ScriptedServer,
+    event,
     openai_answer,
     reply,
     said,
@@ -222,3 +234,121 @@ def test_a_request_reuses_the_connection_and_survives_its_idle_end() -> None:
     with ScriptedServer(hanging_up, keeps=True) as server:
         assert run(work, kind="openai", url=server.url) == ["1", "3"]
         assert server.n_connections == 2
+
+
+# How it is drawn.
+
+OPENAI_WORDS = {
+    "temperature": 0.7, "top_p": 0.8, "seed": 7, "frequency_penalty": 0.1, "presence_penalty": 0.2,
+}  # fmt: skip
+VLLM_WORDS = {"top_k": 20, "min_p": 0.1, "repetition_penalty": 1.1}
+
+
+def drawn(sampling: Sampling, *events: bytes, owner: str = "") -> dict[str, Any]:
+    """What a server is asked that says "a", without prompt and suffix."""
+
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.path.endswith("/models"):
+            return reply({"data": [{"id": "m", "owned_by": owner}]})
+        return stream([*(events or [said("a")]), said("", "stop"), DONE])
+
+    with ScriptedServer(serve) as server:
+        assert answer(request(sampling=sampling), kind="openai", url=server.url) == "a"
+        (body,) = server.bodies
+    return {name: value for name, value in body.items() if name not in ("prompt", "suffix")}
+
+
+@pytest.mark.parametrize(("owner", "more"), [("", {}), ("vllm", VLLM_WORDS)])
+def test_a_completion_is_drawn_as_the_request_says(owner: str, more: dict[str, Any]) -> None:
+    """A hosted server is told no more than it knows."""
+    assert drawn(UNUSUAL, owner=owner) == COMMON | OPENAI_WORDS | more
+
+
+def test_biases_are_those_that_openai_takes() -> None:
+    biased = Sampling(logit_bias=((5, -1_000.0), (7, 2.5)))
+    assert drawn(biased) == COMMON | {"logit_bias": {"5": -100.0, "7": 2.5}}
+
+
+def test_vllm_keeps_to_a_json_schema_in_a_completion_too() -> None:
+    shape = {"name": "answer", "schema": SCHEMA}
+    asked = drawn(Sampling(json_schema='{"type": "object"}'), owner="vllm")
+    assert asked == COMMON | {"response_format": {"type": "json_schema", "json_schema": shape}}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "owner", "words"),
+    [
+        (Sampling(grammar=GRAMMAR), "", "keep to a grammar: leave that out"),
+        (Sampling(grammar=GRAMMAR), "vllm", "keep to a grammar: leave that out"),
+        (Sampling(json_schema="{}"), "", "keep to a JSON Schema: leave that out"),
+    ],
+)
+def test_a_shape_that_a_server_would_not_keep_to_is_refused(
+    sampling: Sampling, owner: str, words: str
+) -> None:
+    with pytest.raises(Unusable, match=words):
+        drawn(sampling, owner=owner)
+
+
+def with_columns(text: str, **columns: Any) -> bytes:
+    return event({"choices": [{"text": text, "logprobs": columns}]})
+
+
+def test_what_openai_tells_of_each_token_is_told() -> None:
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.path.endswith("/models"):
+            return reply({"data": [{"id": "m"}]})
+        assert asked.body["logprobs"] == 2
+        first = with_columns(
+            "a +", tokens=["a", " +"], token_logprobs=[-0.5, -0.25],
+            top_logprobs=[{"x": -2.0, "a": -0.5}, {" +": -0.25}],
+        )  # fmt: skip
+        return stream([first, with_columns(" b", tokens=[" b"], token_logprobs=[-1]), DONE])
+
+    with ScriptedServer(serve) as server:
+        heard = told(Sampling(n_logprobs=2), kind="openai", url=server.url)
+    assert heard == [
+        ("a +", (token("a", -0.5, a=-0.5, x=-2.0), token(" +", -0.25, **{" +": -0.25}))),
+        (" b", (token(" b", -1.0),)),
+    ]
+
+
+def test_tokens_after_the_end_are_not_told_of() -> None:
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.path.endswith("/models"):
+            return reply({"data": [{"id": "m"}]})
+        texts = ["a", "<|file_", "sep|>", "b"]
+        logprobs = [-1.0] * 4
+        return stream([with_columns("".join(texts), tokens=texts, token_logprobs=logprobs), DONE])
+
+    settings = {"kind": "openai", "family": "Qwen2.5-Coder"}
+    with ScriptedServer(serve) as server:
+        heard = told(Sampling(n_logprobs=1), url=server.url, **settings)
+    assert heard == [("a", (token("a", -1.0),))]
+
+
+def test_a_server_that_tells_nothing_of_tokens_is_not_taken_at_its_silence() -> None:
+    async def work(engine: RemoteEngine) -> str:
+        with pytest.raises(Unusable, match="tells no log probabilities: leave `logprobs` out"):
+            await pieces(engine, request(sampling=Sampling(n_logprobs=1)))
+        assert (engine.status.state, engine.status.message) == ("ready", "")
+        return "".join(piece.text for piece in await pieces(engine, request()))
+
+    with ScriptedServer(openai_answer("a")) as server:
+        assert run(work, kind="openai", url=server.url) == "a"
+
+
+def test_wishes_that_are_refused_leave_the_server_to_others() -> None:
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.body and "top_p" in asked.body:
+            return reply({"error": {"message": "no top_p here"}}, 400)
+        return openai_answer("a")(asked)
+
+    async def work(engine: RemoteEngine) -> str:
+        with pytest.raises(Unusable, match="no top_p here"):
+            await pieces(engine, request(sampling=Sampling(top_p=0.5)))
+        assert engine.status.state == "ready"
+        return "".join(piece.text for piece in await pieces(engine, request()))
+
+    with ScriptedServer(serve) as server:
+        assert run(work, kind="openai", url=server.url) == "a"

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tabby_lsp.domain import ChatMessage, EngineError, Sampling
+from tabby_lsp.domain import ChatMessage, EngineError, Sampling, TokenLogprobs, Unusable
 from tests.engines.asking import (
+    GRAMMAR,
+    SCHEMA,
+    UNUSUAL,
     chat_answer,
     chat_pieces,
     chat_request,
     chat_run,
+    shown,
     text_of,
+    token,
 )
 from tests.engines.scripted_server import (
     DONE,
@@ -201,11 +206,7 @@ def test_an_answer_leaves_room_for_its_question() -> None:
 
 # How it is said.
 
-UNUSUAL = Sampling(
-    temperature=0.7, top_k=20, top_p=0.8, min_p=0.1, seed=7, frequency_penalty=0.1,
-    presence_penalty=0.2, repetition_penalty=1.1, json_schema='{"type": "object"}',
-)  # fmt: skip
-SCHEMA = {"type": "object"}
+SHAPED = replace(UNUSUAL, json_schema='{"type": "object"}')
 OPENAI_WORDS = {
     "temperature": 0.7, "top_p": 0.8, "seed": 7, "frequency_penalty": 0.1, "presence_penalty": 0.2,
     "stop": ["a", "b", "c", "d"],
@@ -221,7 +222,7 @@ STOPS = ("a", "b", "c", "d", "e")
 )
 def test_a_hosted_server_is_told_no_more_than_it_knows(owner: str, more: dict[str, Any]) -> None:
     with ScriptedServer(openai_chat("It", owner=owner)) as server:
-        asked = chat_request(sampling=UNUSUAL, stop=STOPS)
+        asked = chat_request(sampling=SHAPED, stop=STOPS)
         chat_answer(asked, kind="openai", url=server.url)
         (body,) = server.bodies
     body.pop("stream_options", None)
@@ -230,16 +231,16 @@ def test_a_hosted_server_is_told_no_more_than_it_knows(owner: str, more: dict[st
 
 def test_llama_server_is_told_everything_in_its_words() -> None:
     with ScriptedServer(llama_server) as server:
-        sampling = replace(UNUSUAL, grammar='root ::= "a"')
+        sampling = replace(SHAPED, grammar=GRAMMAR)
         asked = chat_request(sampling=sampling, stop=STOPS)
         chat_answer(asked, kind="llama-server", url=server.url)
-        more = {"top_k": 20, "min_p": 0.1, "repeat_penalty": 1.1, "grammar": 'root ::= "a"'}
+        more = {"top_k": 20, "min_p": 0.1, "repeat_penalty": 1.1, "grammar": GRAMMAR}
         assert server.bodies == [COMMON | OPENAI_WORDS | more | {"cache_prompt": True}]
 
 
 def test_ollama_is_told_everything_in_its_words() -> None:
     with ScriptedServer(ollama({"content": "x"})) as server:
-        asked = chat_request(sampling=UNUSUAL, stop=STOPS)
+        asked = chat_request(sampling=SHAPED, stop=STOPS)
         chat_answer(asked, kind="ollama", url=server.url)
         body = server.bodies[-1]
     assert body["format"] == SCHEMA
@@ -253,12 +254,106 @@ def test_ollama_is_told_everything_in_its_words() -> None:
 @pytest.mark.parametrize("kind", ["openai", "ollama", "tabby"])
 def test_a_grammar_that_a_server_would_not_keep_to_is_refused(kind: str) -> None:
     servers = {"openai": openai_chat("a"), "ollama": ollama(), "tabby": tabby()}
-    asked = chat_request(sampling=Sampling(grammar='root ::= "a"'))
+    asked = chat_request(sampling=Sampling(grammar=GRAMMAR))
     with (
         ScriptedServer(servers[kind]) as server,
-        pytest.raises(EngineError, match="Only a llama-server and the built-in engine"),
+        pytest.raises(Unusable, match="Only a llama-server and the built-in engine"),
     ):
         chat_answer(asked, kind=kind, url=server.url)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("openai", {"5": -100.0, "7": 2.5}), ("tabby", {"5": -100.0, "7": 2.5}),
+     ("llama-server", [[5, -1_000.0], [7, 2.5]])],
+)  # fmt: skip
+def test_biases_are_passed_on(kind: str, expected: object) -> None:
+    servers = {"openai": openai_chat("a"), "tabby": tabby(), "llama-server": llama_server}
+    asked = chat_request(sampling=Sampling(logit_bias=((5, -1_000.0), (7, 2.5))))
+    with ScriptedServer(servers[kind]) as server:
+        chat_answer(asked, kind=kind, url=server.url)
+        assert server.bodies[-1]["logit_bias"] == expected
+
+
+def test_biases_that_ollama_would_leave_out_are_refused() -> None:
+    asked = chat_request(sampling=Sampling(logit_bias=((5, 1.0),)))
+    with (
+        ScriptedServer(ollama()) as server,
+        pytest.raises(Unusable, match=r"knows `logit_bias`.*: leave that out"),
+    ):
+        chat_answer(asked, kind="ollama", url=server.url)
+
+
+def entry(text: str, logprob: float, *others: dict[str, Any]) -> dict[str, Any]:
+    """A token as OpenAI's chat and Ollama tell of it."""
+    found = {"token": text, "logprob": logprob, "bytes": [*text.encode()]}
+    return found | {"top_logprobs": list(others)}
+
+
+def told_delta(text: str, *entries: dict[str, Any], **more: object) -> bytes:
+    choice = {"delta": {"content": text} | more, "logprobs": {"content": list(entries)}}
+    return event({"choices": [choice]})
+
+
+def told(*said: bytes) -> list[tuple[str, tuple[TokenLogprobs, ...]]]:
+    """The pieces of a chat and their tokens."""
+    asked = chat_request(sampling=Sampling(n_logprobs=2))
+    with ScriptedServer(models_then(*said, delta("", "stop"), DONE)) as server:
+        heard = chat_answer(asked, kind="openai", url=server.url)
+        (body,) = server.bodies
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 2)
+    return shown(heard)
+
+
+def test_what_a_server_tells_of_each_token_is_told() -> None:
+    first = told_delta("It", entry("It", -0.5, entry("It", -0.5), entry("We", -2.0)))
+    assert told(delta("", role="assistant"), first, told_delta(" adds", entry(" adds", -1))) == [
+        ("It", (token("It", -0.5, It=-0.5, We=-2.0),)),
+        (" adds", (token(" adds", -1.0),)),
+    ]
+
+
+def test_tokens_of_thoughts_are_not_told_of() -> None:
+    apart = told_delta("", entry("Hm", -1), reasoning_content="Hm")
+    assert told(apart, told_delta("It", entry("It", -2))) == [("It", (token("It", -2.0),))]
+    within = [told_delta("<th", entry("<th", -1)), told_delta("ink>Hm", entry("ink>Hm", -1))]
+    merged = told_delta("</think>\n\nIt", entry("</think>", -1), entry("\n\n", -1), entry("It", -2))
+    assert told(*within, merged) == [("It", (token("It", -2.0),))]
+    # What only looked like the beginning of one is part of the answer.
+    other = [told_delta("<th", entry("<th", -1)), told_delta("is", entry("is", -2))]
+    assert told(*other) == [("<this", (token("<th", -1.0), token("is", -2.0)))]
+
+
+def test_what_ollama_tells_of_each_token_is_told() -> None:
+    def serve(asked: Asked) -> Iterable[bytes]:
+        if asked.path != "/api/chat":
+            usual: Iterable[bytes] = ollama()(asked)
+            return usual
+        assert (asked.body["logprobs"], asked.body["top_logprobs"]) == (True, 2)
+        said = {"message": {"content": "It"}, "done": False, "logprobs": [entry("It", -0.5)]}
+        return stream([line(said), line(OLLAMA_END)], LINES)
+
+    asked = chat_request(sampling=Sampling(n_logprobs=2))
+    with ScriptedServer(serve) as server:
+        heard = chat_answer(asked, kind="ollama", url=server.url)
+    assert shown(heard) == [("It", (token("It", -0.5),))]
+
+
+@pytest.mark.parametrize("kind", ["openai", "ollama", "tabby", "llama-server"])
+def test_a_server_that_tells_nothing_of_tokens_is_not_taken_at_its_silence(kind: str) -> None:
+    said = {"content": "a"}
+    servers: dict[str, Any] = {
+        "openai": openai_chat("a"), "ollama": ollama(said), "tabby": tabby(),
+        "llama-server": llama_server,
+    }  # fmt: skip
+
+    async def work(engine: RemoteChatEngine) -> str:
+        with pytest.raises(Unusable, match="tells no log probabilities: leave `logprobs` out"):
+            await chat_pieces(engine, chat_request(sampling=Sampling(n_logprobs=1)))
+        return engine.status.state
+
+    with ScriptedServer(servers[kind]) as server:
+        assert chat_run(work, kind=kind, url=server.url) == "ready"
 
 
 def test_stop_strings_end_the_answer_here_too() -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tabby_lsp.domain import EngineError, Segments
-from tests.engines.asking import SEGMENTS, answer, request
+from tabby_lsp.domain import EngineError, Sampling, Segments, Unusable
+from tests.engines.asking import GRAMMAR, SEGMENTS, UNUSUAL, answer, request
 from tests.engines.scripted_server import Asked, ScriptedServer, reply
 
 if TYPE_CHECKING:
@@ -82,3 +82,28 @@ def test_no_choices_are_an_empty_answer() -> None:
 
     with ScriptedServer(nothing) as server:
         assert answer(kind="tabby", url=server.url) == ""
+
+
+def test_tabby_is_told_of_chance_what_it_knows() -> None:
+    with ScriptedServer(tabby()) as server:
+        answer(request(sampling=UNUSUAL), kind="tabby", url=server.url)
+        (body,) = server.bodies
+    assert body.keys() == {"language", "segments", "temperature", "seed"}
+    assert (body["temperature"], body["seed"]) == (0.7, 7)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "word"),
+    [
+        (Sampling(grammar=GRAMMAR), "grammar"),
+        (Sampling(json_schema="{}"), "JSON Schema"),
+        (Sampling(logit_bias=((5, 1.0),)), "`logit_bias`"),
+        (Sampling(n_logprobs=1), "`logprobs`"),
+    ],
+)
+def test_what_tabby_would_not_keep_is_refused(sampling: Sampling, word: str) -> None:
+    with (
+        ScriptedServer(tabby()) as server,
+        pytest.raises(Unusable, match=f"{word}.*: leave that out, or choose another engine"),
+    ):
+        answer(request(sampling=sampling), kind="tabby", url=server.url)

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tabby_lsp.domain import ChatRequest, Finish, GenerationRequest, Timings
+from tabby_lsp.domain import ChatRequest, Finish, GenerationRequest, Timings, TokenLogprobs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What surrounds a piece of text in a stream; llama-server's timings take the most.
 _MAX_BYTES_PER_TOKEN = 4_096
 _MAX_BYTES_BESIDES = 1_048_576
+_MAX_BYTES_PER_LOGPROB = 512
 
 Request_contra = TypeVar(
     "Request_contra", bound=GenerationRequest | ChatRequest, contravariant=True
@@ -50,6 +51,7 @@ class Said:
     timings: Timings = field(default_factory=Timings)
     reasoning: str = ""  # what the model says to itself before it answers
     finish: Finish = ""
+    logprobs: tuple[TokenLogprobs, ...] = ()  # where they were asked for
 
 
 class Dialect(Protocol[Request_contra]):
@@ -71,9 +73,10 @@ def finish_of(reason: object) -> Finish:
     return "" if reason is None else "length" if reason == "length" else "stop"
 
 
-def max_bytes(max_tokens: int) -> int:
-    """More than any honest answer of so many tokens."""
-    return _MAX_BYTES_BESIDES + max_tokens * _MAX_BYTES_PER_TOKEN
+def max_bytes(max_tokens: int, n_logprobs: int) -> int:
+    """More than any honest answer of so many tokens, each told with so many others."""
+    per_token = _MAX_BYTES_PER_TOKEN + n_logprobs * _MAX_BYTES_PER_LOGPROB
+    return _MAX_BYTES_BESIDES + max_tokens * per_token
 
 
 def dig(value: object, *path: str | int) -> object:
@@ -103,14 +106,19 @@ def count_at(value: object, *path: str | int) -> int:
 
 def number_at(value: object, *path: str | int) -> float:
     """The number there, not negative and finite, or 0."""
+    return max(0.0, finite_at(value, *path) or 0.0)
+
+
+def finite_at(value: object, *path: str | int) -> float | None:
+    """The finite number there, or None."""
     found = dig(value, *path)
     if not isinstance(found, int | float) or isinstance(found, bool):
-        return 0.0
+        return None
     try:
         number = float(found)
     except OverflowError:
-        return 0.0
-    return number if math.isfinite(number) and number >= 0 else 0.0
+        return None
+    return number if math.isfinite(number) else None
 
 
 def texts_at(value: object, key: str, *path: str | int) -> tuple[str, ...]:

@@ -13,13 +13,14 @@ from tabby_lsp.domain import (
     Piece,
     Timings,
 )
-from tabby_lsp.engines.llama.text import TextStream
+from tabby_lsp.engines.llama.text import TextStream, TokenTrail
 from tabby_lsp.engines.remote.connection import Connection
 from tabby_lsp.engines.remote.deadline import Deadline
 from tabby_lsp.engines.remote.dialect import Target
 from tabby_lsp.engines.remote.faults import Place
 from tabby_lsp.engines.remote.llama_server import URL as LLAMA_SERVER_URL
 from tabby_lsp.engines.remote.llama_server import LlamaServerDialect
+from tabby_lsp.engines.remote.logprobs import note
 from tabby_lsp.engines.remote.ollama import URL as OLLAMA_URL
 from tabby_lsp.engines.remote.ollama import OllamaDialect
 from tabby_lsp.engines.remote.ollama_chat import OllamaChat
@@ -66,27 +67,30 @@ class RemoteEngine(ServerEngine[GenerationRequest]):
         self._end_texts = end_texts
 
     async def complete(self, request: GenerationRequest) -> AsyncGenerator[Piece, None]:
-        stream = TextStream((*request.stop, *self._end_texts))
+        stream, trail = TextStream((*request.stop, *self._end_texts)), TokenTrail()
         timings = Timings()
         finish: Finish = ""
         async with aclosing(self._answer(request)) as answer:
             async for said in answer:
                 timings, finish = said.timings, said.finish or finish
+                note(trail, said.logprobs, stream.n_chars)
                 # A surrogate is no character, and only a server that lies sends one.
                 text = stream.push(said.text.encode("utf-8", "replace"))
-                yield Piece(text, 0.0, timings, "stop" if stream.is_stopped else "")
+                told = trail.shown(len(text))
+                yield Piece(text, 0.0, timings, "stop" if stream.is_stopped else "", told)
                 if stream.is_stopped:
                     return
         if timings.n_generated_tokens >= request.max_tokens:
             finish = "length"
-        yield Piece(stream.finish(), 0.0, timings, finish or "stop")
+        text = stream.finish()
+        yield Piece(text, 0.0, timings, finish or "stop", trail.shown(len(text)))
 
 
 class RemoteChatEngine(ServerEngine[ChatRequest]):
     """Keeps domain.ChatEngine's promise with one server."""
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Piece, None]:
-        thoughts, stream = Thoughts(), TextStream(request.stop)
+        thoughts, stream, trail = Thoughts(), TextStream(request.stop), TokenTrail()
         timings = Timings()
         finish: Finish = ""
         has_thought = has_answered = False
@@ -94,14 +98,20 @@ class RemoteChatEngine(ServerEngine[ChatRequest]):
             async for said in answer:
                 timings, finish = said.timings, said.finish or finish
                 has_thought = has_thought or bool(said.reasoning)
+                answered = thoughts.push(said.text)
+                if said.reasoning or thoughts.have_begun:
+                    trail.rest()  # is none of the answer
+                else:
+                    n_cut = len(said.text) - len(answered) if answered else 0
+                    note(trail, said.logprobs, stream.n_chars, n_cut)
                 # A surrogate is no character, and only a server that lies sends one.
-                text = stream.push(thoughts.push(said.text).encode("utf-8", "replace"))
+                text = stream.push(answered.encode("utf-8", "replace"))
                 if stream.is_stopped:
-                    yield Piece(text, 0.0, timings, "stop")
+                    yield Piece(text, 0.0, timings, "stop", trail.shown(len(text)))
                     return
                 if text:
                     has_answered = True
-                    yield Piece(text, 0.0, timings)
+                    yield Piece(text, 0.0, timings, "", trail.shown(len(text)))
         rest = stream.push(thoughts.finish().encode("utf-8", "replace")) + stream.finish()
         has_thought = has_thought or thoughts.have_begun
         if finish == "length" and has_thought and not (has_answered or rest):
@@ -109,7 +119,7 @@ class RemoteChatEngine(ServerEngine[ChatRequest]):
                 f"{self._model} thought until `max_tokens` and came to no answer: raise"
                 " `max_tokens` under `[chat]` in config.toml, or take a model that does not think."
             )
-        yield Piece(rest, 0.0, timings, finish)
+        yield Piece(rest, 0.0, timings, finish, trail.shown(len(rest)))
 
     def _deadline(self) -> Deadline:
         """Ollama lets go of a model after some minutes and loads it again when it is asked."""

@@ -22,6 +22,8 @@ from tabby_lsp.engines.remote.dialect import (
     number_at,
     text_at,
 )
+from tabby_lsp.engines.remote.logprobs import tokens_at
+from tabby_lsp.engines.remote.sampling import llama_server_fill_words
 from tabby_lsp.engines.remote.text_prompt import DEFAULT_N_CTX, Halves, cut, without_controls
 from tabby_lsp.engines.remote.token_prompt import RemoteTokenizer
 from tabby_lsp.models.families import family_of_tokens, fim_of_family, needed_tokens
@@ -75,7 +77,7 @@ class LlamaServerDialect:
             prompt = await self._tokenizer.render(request.segments, self._fim, n_room, deadline)
             path, body = "/completion", {"prompt": prompt}
         body |= self._common(request)
-        limit = max_bytes(request.max_tokens)
+        limit = max_bytes(request.max_tokens, request.sampling.n_logprobs)
         events = self._connection.events("POST", path, body, deadline, limit, model=self._model)
         ends = self._fim.end_tokens if self._fim else frozenset()
         is_finished = False
@@ -89,14 +91,14 @@ class LlamaServerDialect:
                     return
                 text = "" if is_finished else text_at(event, "content")
                 is_finished = is_finished or dig(event, "stop") is True
-                yield Said(text, timings_of(event), finish=_finish(event))
+                told = tokens_at(event, "completion_probabilities")
+                yield Said(text, timings_of(event), finish=_finish(event), logprobs=told)
         if not is_finished:
             raise faults.broken(self._connection.place)
 
     def _common(self, request: GenerationRequest) -> dict[str, object]:
         body: dict[str, object] = {
             "n_predict": request.max_tokens,
-            "temperature": 0,
             "stream": True,
             "cache_prompt": True,
             "id_slot": self._slot,
@@ -105,9 +107,7 @@ class LlamaServerDialect:
         }
         if self._model:
             body["model"] = self._model
-        if request.stop:
-            body["stop"] = list(request.stop)
-        return body
+        return body | llama_server_fill_words(request)
 
     def _infill_body(self, request: GenerationRequest) -> dict[str, object]:
         """The line so far goes apart from what stands above it, as llama.vim sends it.

@@ -21,6 +21,8 @@ from tabby_lsp.engines.remote.dialect import (
     text_at,
     texts_at,
 )
+from tabby_lsp.engines.remote.logprobs import tokens_at
+from tabby_lsp.engines.remote.sampling import ollama_words
 from tabby_lsp.engines.remote.text_prompt import (
     DEFAULT_N_CTX,
     render_halves,
@@ -72,7 +74,7 @@ class OllamaDialect:
             "/api/generate",
             self._body(request),
             deadline,
-            max_bytes(request.max_tokens),
+            max_bytes(request.max_tokens, request.sampling.n_logprobs),
             model=self._model,
         )
         is_finished = False
@@ -82,17 +84,20 @@ class OllamaDialect:
                     raise faults.strange(self._connection.place, "no `response`")
                 text = "" if is_finished else text_at(event, "response")
                 is_finished = is_finished or dig(event, "done") is True
-                yield Said(text, timings_of(event), finish=finish_of(dig(event, "done_reason")))
+                yield Said(
+                    text,
+                    timings_of(event),
+                    finish=finish_of(dig(event, "done_reason")),
+                    logprobs=tokens_at(event, "logprobs"),
+                )
         if not is_finished:
             raise faults.broken(self._connection.place)
 
     def _body(self, request: GenerationRequest) -> dict[str, object]:
         n_room = max(0, (self._target.n_ctx or DEFAULT_N_CTX) - request.max_tokens)
-        options: dict[str, object] = {"temperature": 0, "num_predict": request.max_tokens}
-        options |= context_of(self._target)
-        if request.stop:
-            options["stop"] = list(request.stop)
-        body: dict[str, object] = {"model": self._model, "stream": True, "options": options}
+        options, beside = ollama_words(request)
+        options |= {"num_predict": request.max_tokens, **context_of(self._target)}
+        body = {"model": self._model, "stream": True, "options": options, **beside}
         if self._family is None:
             halves = render_halves(request.segments, n_room)
             return body | {"prompt": halves.prefix, "suffix": halves.suffix}

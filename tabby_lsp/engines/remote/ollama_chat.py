@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tabby_lsp.engines.remote import faults
 from tabby_lsp.engines.remote.conversation import messages_of, n_answer
 from tabby_lsp.engines.remote.dialect import Said, dig, max_bytes, text_at
+from tabby_lsp.engines.remote.logprobs import tokens_at
 from tabby_lsp.engines.remote.ollama import (
     LOAD_TIMEOUT_S,
     context_of,
@@ -52,7 +53,7 @@ class OllamaChat:
 
     async def ask(self, request: ChatRequest, deadline: Deadline) -> AsyncGenerator[Said, None]:
         connection = self._target.connection
-        limit = max_bytes(request.max_tokens)
+        limit = max_bytes(request.max_tokens, request.sampling.n_logprobs)
         events = connection.events(
             "POST", "/api/chat", self._body(request), deadline, limit, model=self._model
         )
@@ -66,7 +67,8 @@ class OllamaChat:
                     continue
                 is_finished = dig(event, "done") is True
                 text, reasoning = text_at(message, "content"), text_at(message, "thinking")
-                yield Said(text, timings_of(event), reasoning, _finish(event))
+                told = tokens_at(event, "logprobs")
+                yield Said(text, timings_of(event), reasoning, _finish(event), told)
         if not is_finished:
             raise faults.broken(connection.place)
 

@@ -23,7 +23,8 @@ from tabby_lsp.engines.remote.dialect import (
     text_at,
     texts_at,
 )
-from tabby_lsp.engines.remote.sampling import MAX_STOPS
+from tabby_lsp.engines.remote.logprobs import columns_at
+from tabby_lsp.engines.remote.sampling import openai_fill_words, vllm_fill_words
 from tabby_lsp.engines.remote.text_prompt import (
     DEFAULT_N_CTX,
     render_halves,
@@ -88,6 +89,7 @@ class OpenAIDialect:
         self._family = target.family
         self._model = target.model
         self._n_ctx = target.n_ctx or DEFAULT_N_CTX
+        self._owner = ""
 
     async def greet(self, deadline: Deadline) -> str:
         listed = await find_model(self._target, deadline)
@@ -99,7 +101,7 @@ class OpenAIDialect:
                 f"{place.url} is a llama-server, whose `/v1` leaves the suffix out: set `kind` of"
                 f' {place.table} to "llama-server".',
             )
-        self._model, self._n_ctx = listed.model, listed.n_ctx
+        self._model, self._n_ctx, self._owner = listed.model, listed.n_ctx, listed.owner
         return self._model
 
     async def ask(
@@ -110,7 +112,7 @@ class OpenAIDialect:
             "/completions",
             self._body(request),
             deadline,
-            max_bytes(request.max_tokens),
+            max_bytes(request.max_tokens, request.sampling.n_logprobs),
             model=self._model,
         )
         is_finished = has_text = False
@@ -125,7 +127,8 @@ class OpenAIDialect:
                 finish = finish_of(dig(event, "choices", 0, "finish_reason"))
                 is_finished = is_finished or finish != ""
                 text = text_at(event, "choices", 0, "text")
-                yield Said(text, usage_timings(event), finish=finish)
+                told = columns_at(event, "choices", 0, "logprobs")
+                yield Said(text, usage_timings(event), finish=finish, logprobs=told)
         if not is_finished:
             raise faults.broken(self._connection.place)
         if not has_text:
@@ -133,14 +136,13 @@ class OpenAIDialect:
 
     def _body(self, request: GenerationRequest) -> dict[str, object]:
         n_room = max(0, self._n_ctx - request.max_tokens)
+        words = vllm_fill_words if self._owner == VLLM else openai_fill_words
         body: dict[str, object] = {
             "model": self._model,
             "max_tokens": request.max_tokens,
-            "temperature": 0,
             "stream": True,
+            **words(request),
         }
-        if request.stop:
-            body["stop"] = list(request.stop[:MAX_STOPS])
         if self._family is None:
             halves = render_halves(request.segments, n_room)
             return body | {"prompt": halves.prefix, "suffix": halves.suffix}

@@ -16,6 +16,7 @@ from tabby_lsp.engines.remote.conversation import messages_of, n_answer
 from tabby_lsp.engines.remote.dialect import Said, count_at, dig, finish_of, max_bytes, text_at
 from tabby_lsp.engines.remote.llama_server import model_name, n_ctx_of
 from tabby_lsp.engines.remote.llama_server import timings_of as llama_server_timings
+from tabby_lsp.engines.remote.logprobs import tokens_at
 from tabby_lsp.engines.remote.openai import LLAMA_SERVER, VLLM, find_model, usage_timings
 from tabby_lsp.engines.remote.sampling import llama_server_words, openai_words, vllm_words
 from tabby_lsp.engines.remote.tabby import health_of
@@ -146,7 +147,7 @@ async def _answer(
     `ends_silently`: an answer may be over without a `finish_reason`.
     """
     connection, model = target.connection, text_at(body, "model")
-    limit = max_bytes(count_at(body, "max_tokens"))
+    limit = max_bytes(count_at(body, "max_tokens"), count_at(body, "top_logprobs"))
     events = connection.events("POST", path, body, deadline, limit, model=model)
     timings = Timings()
     is_finished = has_message = False
@@ -162,7 +163,8 @@ async def _answer(
                 timings = _timings(event) or timings
                 finish = finish_of(dig(event, "choices", 0, "finish_reason"))
                 is_finished = is_finished or finish != ""
-                yield Said(_text(event), timings, _reasoning(event), finish)
+                told = tokens_at(event, "choices", 0, "logprobs", "content")
+                yield Said(_text(event), timings, _reasoning(event), finish, told)
         except faults.Fault:
             # Nothing is missing; only the connection did not end as it should.
             if not is_finished:

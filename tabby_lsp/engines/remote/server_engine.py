@@ -18,6 +18,7 @@ from tabby_lsp.domain import (
     EngineState,
     EngineStatus,
     GenerationRequest,
+    Sampling,
     Timings,
     Unusable,
 )
@@ -95,11 +96,18 @@ class ServerEngine(Generic[Request]):
         await self.load()
         started_s = time.perf_counter()
         n_chars = 0
+        has_told = not request.sampling.n_logprobs
         async with aclosing(self._asked(request)) as answer:
             async for said in answer:
                 n_chars += len(said.text) + len(said.reasoning)
                 if n_chars > request.max_tokens * _MAX_CHARS_PER_TOKEN:
                     raise self._went_away(faults.flood(self._connection.place))
+                has_told = has_told or bool(said.logprobs)
+                if said.text and not has_told:
+                    raise Unusable(
+                        f"{self._connection.place.url} tells no log probabilities: leave"
+                        " `logprobs` out, or update the server."
+                    )
                 total_ms = (time.perf_counter() - started_s) * 1000
                 yield replace(said, timings=replace(said.timings, total_ms=total_ms))
 
@@ -132,8 +140,9 @@ class ServerEngine(Generic[Request]):
                     if said.text or said.reasoning:
                         deadline.piece_came()
         except Fault as fault:
-            # Of a conversation it is; all completions are alike, so of those it is not.
-            if fault.kind == "refused" and isinstance(request, ChatRequest):
+            # Completions without wishes of their own are all alike, so of those it is not.
+            is_special = isinstance(request, ChatRequest) or request.sampling != Sampling()
+            if fault.kind == "refused" and is_special:
                 self._is_back()
                 raise Unusable(str(fault)) from fault
             raise self._went_away(fault) from fault

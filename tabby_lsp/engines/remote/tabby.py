@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.remote import faults
 from tabby_lsp.engines.remote.dialect import Said, dig, text_at
+from tabby_lsp.engines.remote.sampling import tabby_fill_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -42,7 +43,11 @@ class TabbyDialect:
     async def ask(
         self, request: GenerationRequest, deadline: Deadline
     ) -> AsyncGenerator[Said, None]:
-        body = {"language": request.segments.language, "segments": _segments(request.segments)}
+        body = {
+            "language": request.segments.language,
+            "segments": _segments(request.segments),
+            **tabby_fill_words(request),
+        }
         answer = await self._connection.fetch("POST", "/v1/completions", body, deadline)
         if not isinstance(dig(answer, "choices"), list):
             raise faults.strange(self._connection.place, "no `choices`")
