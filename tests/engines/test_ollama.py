@@ -40,6 +40,7 @@ def ollama(
     *texts: str,
     names: tuple[str, ...] = (MODEL,),
     can: tuple[str, ...] | None = ("insert",),
+    end: dict[str, Any] = END,
 ) -> Any:
     """An Ollama with these models, which says this."""
 
@@ -54,7 +55,7 @@ def ollama(
                 return reply({"done": True, "done_reason": "load", "response": ""})
             case "/api/generate":
                 said = [line({"response": text, "done": False}) for text in texts]
-                return stream([*said, line(END)], LINES)
+                return stream([*said, line(end)], LINES)
         return reply({"error": f"model '{asked.body['model']}' not found"}, 404)
 
     return serve
@@ -106,15 +107,22 @@ def test_a_context_is_asked_for_where_the_settings_name_one() -> None:
     assert asked["options"]["num_ctx"] == 16_384
 
 
-def test_what_it_tells_of_the_cost_is_told() -> None:
-    async def work(engine: RemoteEngine) -> Timings:
-        return (await pieces(engine, request()))[-1].timings
+@pytest.mark.parametrize(
+    ("more", "n_reused"),
+    [({}, 0), ({"prompt_eval_cached_count": 38}, 38), ({"prompt_eval_cached_count": 99}, 40)],
+)
+def test_what_it_tells_of_the_cost_is_told(more: dict[str, int], n_reused: int) -> None:
+    """Older versions do not tell which part of the prompt their cache held."""
 
-    with ScriptedServer(ollama("a")) as server:
-        timings = run(work, kind="ollama", url=server.url)
+    async def work(engine: RemoteEngine) -> tuple[Timings, int]:
+        timings = (await pieces(engine, request()))[-1].timings
+        return timings, engine.status.n_evaluated_total
+
+    with ScriptedServer(ollama("a", end=END | more)) as server:
+        timings, n_evaluated_total = run(work, kind="ollama", url=server.url)
     assert (timings.n_generated_tokens, timings.prefill_ms, timings.decode_ms) == (4, 5.0, 8.0)
-    # It does not tell which part of the prompt its cache held.
-    assert (timings.n_prompt_tokens, timings.n_evaluated_tokens) == (0, 0)
+    assert (timings.n_prompt_tokens, timings.n_reused_tokens) == (40, n_reused)
+    assert timings.n_evaluated_tokens == n_evaluated_total == 40 - n_reused
 
 
 @pytest.mark.parametrize(

@@ -472,6 +472,7 @@ def test_ollama_is_asked_by_its_own_chat(can: tuple[str, ...] | None, more: dict
     assert (text_of(pieces), pieces[-1].finish) == ("It adds.", "stop")
     timings = pieces[-1].timings
     assert (timings.n_generated_tokens, timings.prefill_ms, timings.decode_ms) == (4, 5.0, 8.0)
+    assert (timings.n_prompt_tokens, timings.n_evaluated_tokens) == (40, 40)
 
 
 def test_ollama_keeps_its_context_where_the_settings_name_none() -> None:

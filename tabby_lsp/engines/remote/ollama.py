@@ -149,8 +149,13 @@ async def _show(target: Target, model: str, deadline: Deadline) -> object:
 
 
 def timings_of(event: object) -> Timings:
-    """From the last line; it does not tell read tokens from those that the cache held."""
+    """From the last line; older versions do not tell how much of the prompt the cache held."""
+    n_prompt = count_at(event, "prompt_eval_count")
+    n_reused = min(count_at(event, "prompt_eval_cached_count"), n_prompt)
     return Timings(
+        n_prompt_tokens=n_prompt,
+        n_reused_tokens=n_reused,
+        n_evaluated_tokens=n_prompt - n_reused,
         n_generated_tokens=count_at(event, "eval_count"),
         prefill_ms=number_at(event, "prompt_eval_duration") / _NS_PER_MS,
         decode_ms=number_at(event, "eval_duration") / _NS_PER_MS,
