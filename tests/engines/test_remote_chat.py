@@ -65,7 +65,11 @@ def models_then(*answer: bytes, **model: object) -> Any:
     return serve
 
 
-def ollama(*said: dict[str, Any], can: tuple[str, ...] | None = ("completion",)) -> Any:
+def ollama(
+    *said: dict[str, Any],
+    can: tuple[str, ...] | None = ("completion",),
+    end: dict[str, Any] = OLLAMA_END,
+) -> Any:
     def serve(asked: Asked) -> Iterable[bytes]:
         match asked.path:
             case "/api/tags":
@@ -75,7 +79,7 @@ def ollama(*said: dict[str, Any], can: tuple[str, ...] | None = ("completion",))
             case "/api/generate":
                 return reply({"done": True, "done_reason": "load", "response": ""})
         messages = [line({"message": message, "done": False}) for message in said]
-        return stream([*messages, line(OLLAMA_END)], LINES)
+        return stream([*messages, line(end)], LINES)
 
     return serve
 
@@ -479,6 +483,14 @@ def test_ollama_keeps_its_context_where_the_settings_name_none() -> None:
     with ScriptedServer(ollama({"content": "a"})) as server:
         chat_answer(kind="ollama", url=server.url)
         assert "num_ctx" not in server.bodies[-1]["options"]
+
+
+@pytest.mark.parametrize("reason", ["stop", "length", ""])
+def test_why_ollama_ended_is_told_where_it_tells(reason: str) -> None:
+    """Older versions do not; what is cut off there is known by its tokens."""
+    end = OLLAMA_END | {"done_reason": reason or None}
+    with ScriptedServer(ollama({"content": "a"}, end=end)) as server:
+        assert chat_answer(kind="ollama", url=server.url)[-1].finish == reason
 
 
 def test_what_ollamas_model_thinks_is_no_part_of_the_answer() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.remote import faults
 from tabby_lsp.engines.remote.conversation import messages_of, n_answer
-from tabby_lsp.engines.remote.dialect import Said, dig, max_bytes, text_at
+from tabby_lsp.engines.remote.dialect import Said, dig, finish_of, max_bytes, text_at
 from tabby_lsp.engines.remote.logprobs import tokens_at
 from tabby_lsp.engines.remote.ollama import (
     LOAD_TIMEOUT_S,
@@ -22,7 +22,7 @@ from tabby_lsp.engines.remote.text_prompt import DEFAULT_N_CTX
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tabby_lsp.domain import ChatRequest, Finish
+    from tabby_lsp.domain import ChatRequest
     from tabby_lsp.engines.remote.deadline import Deadline
     from tabby_lsp.engines.remote.dialect import Target
 
@@ -67,8 +67,9 @@ class OllamaChat:
                     continue
                 is_finished = dig(event, "done") is True
                 text, reasoning = text_at(message, "content"), text_at(message, "thinking")
+                finish = finish_of(dig(event, "done_reason"))
                 told = tokens_at(event, "logprobs")
-                yield Said(text, timings_of(event), reasoning, _finish(event), told)
+                yield Said(text, timings_of(event), reasoning, finish, told)
         if not is_finished:
             raise faults.broken(connection.place)
 
@@ -85,9 +86,3 @@ class OllamaChat:
         }
         # Models that do not think refuse to be told not to.
         return body | {"think": False} if self._thinks else body
-
-
-def _finish(event: object) -> Finish:
-    if dig(event, "done") is not True:
-        return ""
-    return "length" if dig(event, "done_reason") == "length" else "stop"
