@@ -24,6 +24,7 @@ from tabby_lsp.engines.remote.engine import (
     remote_engine,
 )
 from tests.engines.asking import PATIENT
+from tests.model import careful_server
 from tests.model.starter import PATH, SOURCE, answer, request, run
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ _N_SAME_CHARS = 3
 def url() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(PATH), "--port", str(port),
-               "--n_ctx", "1024", "--api_key", KEY, "--model_alias", "starter",
-               "--chat_format", "alpaca"]  # fmt: skip
+    command = [sys.executable, "-m", careful_server.__name__, "--model", str(PATH),
+               "--port", str(port), "--n_ctx", "1024", "--api_key", KEY,
+               "--model_alias", "starter", "--chat_format", "alpaca"]  # fmt: skip
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent) as server:
         try:
