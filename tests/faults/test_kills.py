@@ -201,6 +201,9 @@ def survives_a_cut_model(client: Client, pid: int) -> None:
 
 def test_a_model_that_does_not_fit_is_refused_with_both_numbers(home: Path) -> None:
     """Where the system gives no more, llama.cpp would end the process."""
+    settings = home / ".config" / "tabby-lsp" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[local]\nn_ubatch = 4096\n", "utf-8")
     command = ["sh", "-c", f"ulimit -v 300000; {shlex.join(server_command())}"]
     with start(home, command=command) as client:
         client.initialize(initialize_params(VSCODE, root=home))
