@@ -113,8 +113,7 @@ def _serve(options: dict[str, Any]) -> None:
     os.dup2(2, 1)
     from llama_cpp import Llama, llama_cpp
 
-    if b"AMX_INT8" in llama_cpp.llama_print_system_info():
-        _avoid_amx(llama_cpp)
+    avoid_amx(llama_cpp)
     n_exactly = options.pop("n_exactly")
     llama = Llama(**options, verbose=False)
     counted = _counting(llama)
@@ -153,8 +152,13 @@ def _counting(llama: Any) -> list[int]:
     return counted
 
 
-def _avoid_amx(api: Any) -> None:
-    """These kernels crash in natively built wheels of this release (ggml-org/llama.cpp#26954)."""
+def avoid_amx(api: Any) -> None:
+    """These kernels crash in natively built wheels of this release (ggml-org/llama.cpp#26954).
+
+    llama-cpp-python has no option for them; does nothing where there are none.
+    """
+    if b"AMX_INT8" not in api.llama_print_system_info():
+        return
     defaults = api.llama_model_default_params
 
     def without_extra_buffers() -> Any:

@@ -12,10 +12,13 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 
+from benchmarks.keystrokes.create_completion import avoid_amx
+
 
 def main(model: Path, questions: Path, answers: Path) -> None:
     """`tokens` is asked for logits at each of its places, `texts` for token ids."""
     asked = json.loads(questions.read_text("utf-8"))
+    avoid_amx(llama_cpp.llama_cpp)
     llama = llama_cpp.Llama(str(model), n_ctx=1024, logits_all=True, verbose=False, n_threads=1)
     llama.eval(asked["tokens"])
     ids = [llama.tokenize(text.encode(), add_bos=False, special=False) for text in asked["texts"]]
