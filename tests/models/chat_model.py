@@ -1,7 +1,8 @@
 """Makes a chat model out of the starter: its weights with a chat template.
 
-What it says means nothing, and it goes on to the end of its room: the starter would end some of its
-answers after a few words, by chance. Everything else about it is real.
+What it says means nothing, but it can be seen, and it goes on to the end of its room: the starter
+would end some of its answers after a few words, and fill others with line breaks, by chance.
+Everything else about it is real.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ CHATML = (
 )
 # Of the starter's control tokens, those that a conversation has no use for.
 _RENAMED = {"<fim_pad>": "<|im_start|>", "<repo_name>": "<|im_end|>"}
+_N_CONTROL = 7
+_BLANKS = "\u0120\u010a\u0109\u010d"  # a space, a line feed, a tab and a carriage return, in BPE
 _END_OF_TURN = 5  # where `<repo_name>` stands
 _ENDS = ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id")
 _DERIVED = {"general.architecture", "tabby_lsp.fim_layout", "tabby_lsp.languages"}
@@ -59,14 +62,14 @@ def write_chat_model(
         sub_kind = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
         writer.add_key_value(key, value, kind, sub_kind)
     writer.add_chat_template(template)
+    tokens = reader.fields["tokenizer.ggml.tokens"].contents()
+    unseen = [n for n, token in enumerate(tokens) if n < _N_CONTROL or not token.strip(_BLANKS)]
     for tensor in reader.tensors:
-        data = tensor.data
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
         if tensor.name == "token_embd.weight":
-            data = data.copy()
-            data[0] = (
-                0  # of `<|endoftext|>`, which has no text: its logit is 0, and others' are more
-            )
-        writer.add_tensor(tensor.name, data, raw_dtype=tensor.tensor_type)
+            data = tensor.data.copy()
+            data[unseen] = 0  # their logits are 0, and those of others are more
+            writer.add_tensor("output.weight", data, raw_dtype=tensor.tensor_type)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
