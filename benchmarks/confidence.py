@@ -57,7 +57,7 @@ class Place:
 
 def main() -> None:
     """Print a row for each threshold, that of the settings among them."""
-    folders = [Path(folder) for folder in sys.argv[1:]] or [_graphql()]
+    folders = [Path(folder) for folder in sys.argv[1:]] or [graphql_core()]
     answered = asyncio.run(_answers(folders))
     n_right = sum(answer.is_right for answer in answered)
     print(f"{N_PLACES} places, {len(answered)} answers, {n_right} of them right")
@@ -126,7 +126,8 @@ def _places(folders: Sequence[Path]) -> Iterator[Place]:
         yield Place(path.name, prefix[-_PREFIX_CHARS:], line[column:], suffix[:_SUFFIX_CHARS])
 
 
-def _graphql() -> Path:
+def graphql_core() -> Path:
+    """The installed package, which the starter has not seen."""
     spec = find_spec("graphql")
     assert spec is not None and spec.origin is not None, "make test brings it along"
     return Path(spec.origin).parent
