@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NAME = "tabby-lsp"
 _ANSWER_TIMEOUT_S = 600.0
 _IDLE_TIMEOUT_S = 60.0
+# The server remembers a thousand decisions, with those that it has made ahead.
+_N_COSTS_AT_ONCE = 200
 
 
 class LanguageServer:
@@ -43,6 +45,7 @@ class LanguageServer:
         self._client.initialize(initialize_params(NEOVIM_0_12))
         self._versions: dict[str, int] = {}
         self._asked: list[tuple[str, int, Json]] = []
+        self._known: list[Cost] = []  # of what was asked before these
         self._changed_s = 0.0
         # Loading is no key's cost.
         self._client.open("untitled:first", "import os\n")
@@ -69,6 +72,8 @@ class LanguageServer:
         wait_ms = (time.perf_counter() - asked_s) * 1_000
         self._changed_s = 0.0
         self._asked.append((_uri(path), self._versions[path], position))
+        if len(self._asked) == _N_COSTS_AT_ONCE:
+            self._known += self._costs_of_asked()
         if not items:
             return Suggestion(wait_ms=wait_ms)
         item = items[0]
@@ -97,13 +102,8 @@ class LanguageServer:
         return lags_ms
 
     def costs(self) -> list[Cost]:
-        known: dict[tuple[str, int, int, int], Cost] = {}
-        for decision in self._client.inspect(n=len(self._asked))["decisions"]:
-            at = decision["position"]
-            key = (decision["uri"], decision["version"], at["line"], at["character"])
-            known[key] = _cost(decision["timings"])
-        asked, self._asked = self._asked, []
-        return [known[uri, version, at["line"], at["character"]] for uri, version, at in asked]
+        known, self._known = self._known, []
+        return known + self._costs_of_asked()
 
     def totals(self) -> Totals:
         engine = self._client.execute("tabby.status")["engine"]
@@ -118,6 +118,15 @@ class LanguageServer:
     def close(self) -> None:
         self._client.__exit__()
         self._family.kill()
+
+    def _costs_of_asked(self) -> list[Cost]:
+        known: dict[tuple[str, int, int, int], Cost] = {}
+        for decision in self._client.inspect(n=len(self._asked))["decisions"]:
+            at = decision["position"]
+            key = (decision["uri"], decision["version"], at["line"], at["character"])
+            known[key] = _cost(decision["timings"])
+        asked, self._asked = self._asked, []
+        return [known[uri, version, at["line"], at["character"]] for uri, version, at in asked]
 
 
 def _cost(timings: dict[str, Any]) -> Cost:
