@@ -72,10 +72,22 @@ class CopyGate:
         token follows; `sureness` is the probability of the model's likeliest. Some of what
         comes next `is_typed` already.
         """
+        lengths = range(n_same, n_same + 1)
+        return 1 - self.left(lengths, n_found, agreement, sureness, is_typed=is_typed)
+
+    def left(
+        self, lengths: range, n_found: int, agreement: float, sureness: float, *, is_typed: bool
+    ) -> float:
+        """What the parts of several lengths leave, where the same is found for all of them."""
         count, agree, sure, typed = self.weights
         value = count * math.log1p(n_found) + agree * agreement + sure * sureness
-        value += self.biases[n_same - 1] + (typed if is_typed else 0.0)
-        return min(_MOST_COPIED, 1 / (1 + math.exp(-value)))
+        if is_typed:
+            value += typed
+        left = 1.0
+        for n_same in lengths:
+            part = 1 / (1 + math.exp(-value - self.biases[n_same - 1]))
+            left *= 1 - min(_MOST_COPIED, part)
+        return left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabby_lsp.engines.llama.copying import BREAK, Copying, copying
+from tabby_lsp.engines.llama.copying import BREAK, Copying, Searched, copying
 from tabby_lsp.models.families import CopyGate
 
 N_VOCAB = 12
@@ -139,3 +139,17 @@ def test_it_is_as_if_each_length_was_counted_by_hand(
 
     assert np.exp(mixed) / np.exp(mixed).sum() == pytest.approx(told, abs=1e-5)
     assert not math.isnan(mixed.sum())
+
+
+@given(elsewhere=TOKENS, befores=st.lists(TOKENS.filter(bool), min_size=2, max_size=5))
+def test_what_stood_before_an_earlier_cursor_is_forgotten(
+    elsewhere: list[int], befores: list[list[int]]
+) -> None:
+    flat = np.zeros(N_VOCAB, dtype=np.float32)
+    searched = Searched(elsewhere)
+    for before in befores:
+        grown = befores[0] + before
+        for wanted in (grown, grown[:-1], before):
+            if wanted:
+                anew = Copying(HALF, elsewhere, wanted).mixed(flat)
+                assert [*Copying(HALF, searched, wanted).mixed(flat)] == [*anew]

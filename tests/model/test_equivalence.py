@@ -48,7 +48,7 @@ def cold_text(cold: Bench, prompt: Prompt) -> str:
     end_tokens = tuple({*model.eog_tokens, *cold.fim.end_tokens})
     likeliest: Choose = partial(choose, end_tokens=end_tokens)
     if gate := cold.fim.copy_gate:
-        likeliest = copying(Copying(gate, prompt.elsewhere, prompt.open_tokens), end_tokens)
+        likeliest = copying(Copying(gate, prompt.elsewhere or (), prompt.open_tokens), end_tokens)
     choose_healed = Healing(prompt.typed, vocabulary, likeliest)
     context.clear()
     context.evaluate(prompt.tokens)

@@ -16,10 +16,11 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from tabby_lsp.engines.llama.kv import n_common
 from tabby_lsp.engines.llama.sampling import likeliest, scores_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -32,24 +33,63 @@ BREAK = -1
 _MOST_PLACES = 256
 
 
+class Searched:
+    """Tokens to copy from, and where each of them stands.
+
+    Lives as long as what stands `elsewhere` stays; of what stands before the cursor a key changes
+    only the end.
+    """
+
+    def __init__(self, elsewhere: Sequence[int]) -> None:
+        # It begins with a break, so that there is something before each place.
+        self.tokens = array("i", (BREAK,))
+        self._places: dict[int, list[int]] = {}
+        self._append(elsewhere)
+        self._append((BREAK,))
+        self._n_elsewhere = len(self.tokens)
+        self._before: list[int] = []
+
+    def read(self, before: Sequence[int]) -> None:
+        """Have this stand before the cursor."""
+        wanted = list(before)
+        n_kept = n_common(self._before, wanted)
+        for place in range(len(self.tokens) - 2, self._n_elsewhere + n_kept - 2, -1):
+            token, follower = self.tokens[place], self.tokens[place + 1]
+            if token != BREAK and follower != BREAK:
+                self._places[token].pop()
+        del self.tokens[self._n_elsewhere + n_kept :]
+        self._append(wanted[n_kept:])
+        self._before = wanted
+
+    def places(self, token: int) -> list[int]:
+        """Where a token has something behind it; of many places the nearest."""
+        return self._places.get(token, [])[-_MOST_PLACES:]
+
+    def _append(self, tokens: Sequence[int]) -> None:
+        token = self.tokens[-1]
+        for place, follower in enumerate(tokens, len(self.tokens) - 1):
+            if token != BREAK and follower != BREAK:
+                self._places.setdefault(token, []).append(place)
+            token = follower
+        self.tokens.extend(tokens)
+
+
 class Copying:
     """Lives as long as one answer, whose tokens it has to hear."""
 
-    def __init__(self, gate: CopyGate, elsewhere: Sequence[int], before: Sequence[int]) -> None:
+    def __init__(
+        self, gate: CopyGate, elsewhere: Searched | Sequence[int], before: Sequence[int]
+    ) -> None:
         """Looks in `elsewhere` and in `before`, which ends at the cursor."""
-        import numpy as np
-
         self._gate = gate
-        both = (elsewhere, (BREAK,), before)
-        found = np.concatenate([np.array(part, dtype=np.int32) for part in both])
-        # Behind the last of them nothing stands yet.
-        self._searched = found[:-1]
-        # The same to look at single ones, at which numpy is slow.
-        self._tokens = array("i", found.tobytes())
+        self._searched = elsewhere if isinstance(elsewhere, Searched) else Searched(elsewhere)
+        self._searched.read(before)
+        # The last tokens, behind which nothing stands yet.
+        self._heard = [BREAK, *before[-gate.n_lengths :]]
 
     def hear(self, token: int) -> None:
         """What has been said."""
-        self._tokens.append(token)
+        self._heard.append(token)
 
     def mixed(self, logits: NDArray[Any]) -> NDArray[Any]:
         """The logits of both together."""
@@ -67,16 +107,16 @@ class Copying:
         What is there when it is called is `total`.
         """
         places, is_narrowed = self._places(scores)
-        followers = self._followers(places)
-        if not followers:
+        if not places:
             return total
-        sureness, part_of = 1 / total, self._gate.part
-        kept, copied = 1.0, dict.fromkeys(followers[0], 0.0)
-        for counts, lengths in _runs(followers):
+        runs = self._runs(places)
+        kept, copied = 1.0, dict.fromkeys(runs[0][0], 0.0)
+        for counts, lengths in reversed(runs):
             n_found = sum(counts.values())
-            agreement, left = max(counts.values()) / n_found, kept
-            for n_same in lengths:
-                left *= 1 - part_of(n_same, n_found, agreement, sureness, is_typed=is_narrowed)
+            agreement = max(counts.values()) / n_found
+            left = kept * self._gate.left(
+                lengths, n_found, agreement, 1 / total, is_typed=is_narrowed
+            )
             for token, count in counts.items():
                 copied[token] += (kept - left) * count / n_found
             kept = left
@@ -90,35 +130,33 @@ class Copying:
 
         First behind the last token alone, then behind the last two, and so on while there are any.
         """
-        return self._followers(self._places(scores)[0])
+        runs = self._runs(self._places(scores)[0])
+        return [counts for counts, lengths in runs for _ in lengths]
 
-    def _followers(self, places: list[int]) -> list[dict[int, int]]:
-        tokens, last = self._tokens, len(self._tokens) - 1
-        found: list[dict[int, int]] = []
-        n_counted = 0
+    def _runs(self, places: list[int]) -> list[tuple[dict[int, int], range]]:
+        """What follows, with all the lengths for which it is the same; the shortest first."""
+        tokens, heard, n_lengths = self._searched.tokens, self._heard, self._gate.n_lengths
+        runs: list[tuple[dict[int, int], range]] = []
+        n_same = 0
         while places:
-            if len(places) != n_counted:
-                counts, n_counted = _counted([tokens[p + 1] for p in places]), len(places)
-            found.append(counts)
-            n_same = len(found)
-            wanted = tokens[last - n_same]
-            if wanted == BREAK or n_same == self._gate.n_lengths:
-                break
-            places = [p for p in places if p >= n_same and tokens[p - n_same] == wanted]
-        return found
+            n_before, n_found = n_same, len(places)
+            counts = _counted([tokens[p + 1] for p in places])
+            while len(places) == n_found:
+                n_same += 1
+                wanted = heard[-1 - n_same]
+                if wanted == BREAK or n_same == n_lengths:
+                    places = []
+                    break
+                places = [p for p in places if tokens[p - n_same] == wanted]
+            runs.append((counts, range(n_before + 1, n_same + 1)))
+        return runs
 
     def _places(self, scores: NDArray[Any]) -> tuple[list[int], bool]:
-        """Where the last token has something behind it that may be said; whether not all may be.
-
-        Of many places the nearest.
-        """
-        tokens, last = self._tokens, self._tokens[-1]
-        if last == BREAK:
-            return [], False
-        found: list[int] = (self._searched == last).nonzero()[0][-_MOST_PLACES:].tolist()
-        places = [p for p in found if tokens[p + 1] != BREAK]
+        """Where the last token has something behind it that may be said; whether not all may be."""
+        places = self._searched.places(self._heard[-1])
         if not places or not _is_narrowed(scores):
             return places, False
+        tokens = self._searched.tokens
         return [p for p in places if scores[tokens[p + 1]] > 0], True
 
 
@@ -148,14 +186,3 @@ def copying(source: Copying, end_tokens: Sequence[int]) -> Choose:
         return choice
 
     return choose_from_both
-
-
-def _runs(followers: list[dict[int, int]]) -> Iterator[tuple[dict[int, int], range]]:
-    """What follows for the longest lengths first, with all the lengths for which it is the same."""
-    end = len(followers)
-    while end:
-        counts, start = followers[end - 1], end - 1
-        while start and followers[start - 1] is counts:
-            start -= 1
-        yield counts, range(start + 1, end + 1)
-        end = start

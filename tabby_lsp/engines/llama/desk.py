@@ -5,17 +5,16 @@ Invariant: which of them is taken is told by what has to be read; all of them sp
 
 from __future__ import annotations
 
-from array import array
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.llama.anchor import drop_anchor, texts_elsewhere, with_tail
-from tabby_lsp.engines.llama.copying import BREAK
+from tabby_lsp.engines.llama.copying import BREAK, Searched
 from tabby_lsp.engines.llama.healing import n_taken_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tabby_lsp.domain import GenerationRequest, Segments
     from tabby_lsp.engines.llama.anchor import Anchor
@@ -44,7 +43,8 @@ class Prompt:
     tokens: list[int]
     open_tokens: list[int]  # those of the open text, which are among them
     typed: bytes = b""
-    elsewhere: Sequence[int] = ()  # those of all other text, where a model needs help to copy
+    # All other text, where a model needs help to copy.
+    elsewhere: Searched | None = None
 
 
 class Desk:
@@ -55,7 +55,7 @@ class Desk:
         self.vocabulary = vocabulary
         self._fim = fim
         self._tokenize = tokenize
-        self._elsewhere: OrderedDict[tuple[str, ...], array[int]] = OrderedDict()
+        self._elsewhere: OrderedDict[tuple[str, ...], Searched] = OrderedDict()
         self._anchors: OrderedDict[str, list[Anchor]] = OrderedDict()  # the latest first
 
     def prompt(self, request: GenerationRequest, n_room: int, cost: Cost, *, heals: bool) -> Prompt:
@@ -67,11 +67,14 @@ class Desk:
             self._anchors.popitem(last=False)
         fit = [anchor for anchor in anchors if _may_show(anchor, request)]
         tried = [(with_tail(anchor, segments, self._tokenize, n_room), anchor) for anchor in fit]
-        found = [(cost(prompt), prompt, anchor) for prompt, anchor in tried if prompt is not None]
-        if found:
+        found = [(prompt, anchor) for prompt, anchor in tried if prompt is not None]
+        if len(found) > 1:
             # The latest that costs hardly more than another: it was held fast to be used.
-            most = min(each[0] for each in found) + _FEW_TOKENS
-            _, prompt, anchor = next(each for each in found if each[0] <= most)
+            costs = [cost(prompt) for prompt, _ in found]
+            most = min(costs) + _FEW_TOKENS
+            found = [each for each, n in zip(found, costs, strict=True) if n <= most]
+        if found:
+            prompt, anchor = found[0]
         else:
             kept = replace(segments, snippets=fit[0].snippets) if fit else segments
             anchor, prompt = drop_anchor(kept, self._fim, self._tokenize, n_room, fit)
@@ -79,7 +82,7 @@ class Desk:
         healed = self._healed(prompt, anchor, heals=heals)
         if self._fim.copy_gate is None or not heals:
             return healed
-        return replace(healed, elsewhere=self._tokens_of(texts_elsewhere(anchor, segments)))
+        return replace(healed, elsewhere=self._searched(texts_elsewhere(anchor, segments)))
 
     def renewed(self, request: GenerationRequest, n_room: int) -> tuple[Anchor, list[int]] | None:
         """A better anchor for a place, where the one that is used there is worn, and its prompt.
@@ -120,12 +123,11 @@ class Desk:
         typed = b"".join(vocabulary.pieces[token] for token in prompt[start:end])
         return Prompt([*prompt[:start], *prompt[end:]], prompt[begin:start], typed)
 
-    def _tokens_of(self, texts: tuple[str, ...]) -> array[int]:
-        """The tokens of texts, with a break behind each; they stay the same from key to key."""
+    def _searched(self, texts: tuple[str, ...]) -> Searched:
+        """Texts to copy from, with a break behind each; they stay the same from key to key."""
         found = self._elsewhere.pop(texts, None)
         if found is None:
-            every = (token for text in texts for token in (*self._tokenize(text), BREAK))
-            found = array("i", every)
+            found = Searched([token for text in texts for token in (*self._tokenize(text), BREAK)])
         self._elsewhere[texts] = found
         if len(self._elsewhere) > _MOST_ELSEWHERE:
             self._elsewhere.popitem(last=False)

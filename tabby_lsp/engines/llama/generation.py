@@ -98,7 +98,7 @@ class _Likeliest:
 
     def _source(self, said: Sequence[int]) -> Copying | None:
         gate, prompt = self.fim.copy_gate, self.prompt
-        if gate is None:
+        if gate is None or prompt.elsewhere is None:
             return None
         source = Copying(gate, prompt.elsewhere, prompt.open_tokens)
         for token in said:
