@@ -39,6 +39,18 @@ def test_it_knows_what_every_python_model_knows() -> None:
     assert run(work) == " = height"
 
 
+def test_the_last_token_comes_with_the_end_and_nothing_comes_alone() -> None:
+    """Each piece wakes whoever waits, which costs as much as a seventh of a token."""
+
+    async def work(engine: LlamaEngine) -> list[Piece]:
+        return await pieces_of(engine, request(CLASS + "        self.height", max_tokens=2))
+
+    pieces = run(work)
+
+    assert [piece.finish for piece in pieces] == ["", "length"]
+    assert [piece.text for piece in pieces] == [" =", " height"]
+
+
 def test_a_typed_character_costs_a_token_or_two() -> None:
     """As many as change when the text is tokenized anew, and never one alone on a processor."""
 

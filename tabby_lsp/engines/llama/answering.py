@@ -88,7 +88,6 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
         n_evaluated_tokens=len(question.prompt) - n_reused,
         prefill_ms=(time.perf_counter() - question.asked_s) * 1000,
     )
-    yield Piece("", 0.0, timings)
     if question.max_tokens:
         yield from _candidates(loaded, question, read, timings)
     else:
@@ -202,7 +201,7 @@ class _Speech:
         self._started_s = time.perf_counter()
         choose = question.choose([choice.token or 0 for choice in self._begins])
         stream, trail = TextStream(question.stop, is_one_line=question.is_one_line), TokenTrail()
-        logprob, finish = 0.0, _STOP
+        text, logprob, finish = "", 0.0, _STOP
         n_most = min(question.max_tokens, context.n_ctx - len(question.prompt))
         n_said = 0
         while True:
@@ -224,14 +223,17 @@ class _Speech:
             said = self._untyped(model.piece(choice.token))
             n_said += self._n_typed_left == 0
             text = stream.push(said)
-            if text:
-                yield self._piece(text, logprob, "", trail.shown(len(text)))
-                logprob = 0.0
             if stream.is_stopped:
                 break
             if n_said >= n_most or len(context.tokens) == context.n_ctx:
                 finish = _LENGTH
                 break
+            if text:
+                yield self._piece(text, logprob, "", trail.shown(len(text)))
+                text, logprob = "", 0.0
+            elif n_generated == 0:
+                # Nothing can be shown yet, but the prompt is read.
+                yield self._piece("", 0.0, "", ())
             if len(self.choices) < len(self._begins):
                 continue
             try:
@@ -239,7 +241,7 @@ class _Speech:
             except Aborted:
                 self.is_aborted = True
                 return
-        text = stream.finish()
+        text += stream.finish()
         told_of = trail.shown(len(text)) if stream.is_stopped else trail.rest()
         yield self._piece(text, logprob, finish, told_of)
 
@@ -270,14 +272,13 @@ def _begins_alike(begins: bytes, other: bytes) -> bool:
 
 
 def _says_now(context: Context, *, notes: bool) -> NDArray[np.float32]:
-    """What the model says after the last token: remembered, or just evaluated."""
+    """What the model says after the last token, remembered or just evaluated, until the next."""
     noted = context.noted(len(context.tokens))
     if noted is not None:
         return noted
-    logits = context.logits()
     if notes:
-        context.note(logits)
-    return logits
+        context.note()
+    return context.logits()
 
 
 _STOP: Finish = "stop"

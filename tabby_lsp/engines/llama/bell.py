@@ -34,6 +34,7 @@ class Bell:
             raise NotImplementedError
         self._loop = weakref.ref(loop)
         self._calls: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._is_rung = False
         # Unlike all other calls of C, these keep the interpreter.
         self._write = ctypes.PyDLL(None).write
         self._heard, self._rung = os.pipe()
@@ -48,12 +49,16 @@ class Bell:
         if loop is None or loop.is_closed():
             raise RuntimeError("the event loop is closed")
         self._calls.append((callback, result))
-        # A full pipe wakes it as well.
-        self._write(self._rung, b"\0", 1)
+        # Once is enough until it is heard.
+        if not self._is_rung:
+            self._is_rung = True
+            self._write(self._rung, b"\0", 1)
 
     def _answer(self) -> None:
         with suppress(BlockingIOError):
             os.read(self._heard, _MOST_READ)
+        # Before the calls are looked at: whoever comes too late for that has to ring again.
+        self._is_rung = False
         while self._calls:
             callback, result = self._calls.popleft()
             try:

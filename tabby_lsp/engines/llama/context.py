@@ -121,6 +121,9 @@ class Context:
         self._logits_type = ctypes.c_float * model.n_vocab
         self._logits: NDArray[np.float32]
         self._logits_address = 0
+        logits_at = self._api.llama_get_logits_ith
+        # A graphics card is waited for here.
+        self._logits_at = logits_at if model.uses_graphics else library.at_once(logits_at)
         self._held: dict[int, Held] = {0: Held()}
         self._live = 0
         self._cells = Cells(self.n_cells)
@@ -230,21 +233,24 @@ class Context:
             raise EngineError(f"llama.cpp failed to evaluate (status {status}): {last_words()}")
 
     def logits(self) -> NDArray[np.float32]:
-        """What the model says after the last token, which was just evaluated: shape (n_vocab,)."""
+        """What the model says after the last token, which was just evaluated: shape (n_vocab,).
+
+        It is llama.cpp's own memory, and holds until the next one is evaluated.
+        """
         import numpy as np
 
-        first = self._api.llama_get_logits_ith(self.handle, -1).contents
-        address = ctypes.addressof(first)
+        address = self._logits_at(self.handle, -1)
         if address != self._logits_address:
             # Nearly always the same one.
             every = self._logits_type.from_address(address)
             self._logits = np.frombuffer(memoryview(every), dtype=np.float32)
+            self._logits.flags.writeable = False
             self._logits_address = address
-        return self._logits.copy()
+        return self._logits
 
-    def note(self, logits: NDArray[np.float32]) -> None:
+    def note(self) -> None:
         """Remember for a while what the model says after the last token."""
-        self._know(self._live, len(self.tokens), logits)
+        self._know(self._live, len(self.tokens), self.logits().copy())
 
     def noted(self, n_tokens: int) -> NDArray[np.float32] | None:
         """What it says after so many tokens of the live sequence, where that is remembered."""
@@ -349,8 +355,11 @@ class _Batch:
 
     def filled(self, tokens: Sequence[int], position: int, number: int) -> Any:
         n_tokens = len(tokens)
-        self._tokens[:n_tokens] = list(tokens)
-        self._positions[:n_tokens] = list(range(position, position + n_tokens))
+        if n_tokens == 1:
+            self._tokens[0], self._positions[0] = tokens[0], position
+        else:
+            self._tokens[:n_tokens] = list(tokens)
+            self._positions[:n_tokens] = list(range(position, position + n_tokens))
         self._number[0] = number
         self._outputs[self._last] = 0
         self._last = n_tokens - 1

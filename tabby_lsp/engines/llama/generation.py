@@ -51,19 +51,18 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
         stop=request.stop,
         is_one_line=request.is_one_line,
         choose=likeliest.choose,
+        runners_up=likeliest.runners_up,
         typed=prompt.typed,
+        n_candidates=request.n_candidates,
         n_logprobs=sampling.n_logprobs,
         asked_s=asked_s,
         client=request.client,
         is_ahead=request.is_ahead,
         reads_said=True,
     )
-    if is_plain:
-        n_candidates = request.n_candidates
-        question = replace(question, runners_up=likeliest.runners_up, n_candidates=n_candidates)
-    else:
+    if not is_plain:
         sampler = Sampler(model, sampling, end_tokens, prompt.tokens)
-        question = replace(question, choose=lambda _: sampler)
+        question = replace(question, choose=lambda _: sampler, n_candidates=1)
     return answer(loaded, question, loaded.context.evaluate)
 
 

@@ -40,8 +40,9 @@ class Vocabulary:
 
     def goes_on(self, text: bytes) -> bool:
         """Whether a token begins with these bytes and is longer."""
-        start, end = self._range(text)
-        return start < end and self._sorted[end - 1] != text
+        # Longer ones with the same beginning stand right behind it.
+        behind = bisect_right(self._sorted, text)
+        return behind < len(self._sorted) and self._sorted[behind].startswith(text)
 
     def fitting(self, text: bytes) -> NDArray[Any]:
         """The tokens that begin with these bytes, and those with which they begin."""

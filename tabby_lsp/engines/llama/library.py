@@ -135,6 +135,16 @@ def native_strlen() -> int:
     return address
 
 
+def at_once(function: Any) -> Any:
+    """A function of llama.cpp's, called without giving the interpreter away; pointers are numbers.
+
+    For what takes no time: whoever else wants the interpreter has it for longer than the call.
+    """
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return ctypes.PYFUNCTYPE(ctypes.c_void_p, *function.argtypes)(address)
+
+
 def _check_layout(version: str, api: Any) -> None:
     context, model = api.llama_context_default_params(), api.llama_model_default_params()
     fits = all(getattr(context, name) == value for name, value in _CONTEXT_DEFAULTS.items())

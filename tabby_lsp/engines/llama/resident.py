@@ -90,6 +90,8 @@ class Resident:
 
     async def load(self, prepare: Callable[[Loaded], None] = lambda _: None) -> None:
         """Load the model once; `prepare` is run on its thread before it is ready."""
+        if self._state == "ready":
+            return
         if self._loading is None:
             self._loading = asyncio.ensure_future(self._load(prepare))
         # Whoever asked first may leave; the load goes on for those who stay.
@@ -110,19 +112,21 @@ class Resident:
 
         What stands aside has to `let_pass`.
         """
-        submitted_s = time.perf_counter()
+        submitted_s, queue_ms = time.perf_counter(), 0.0
 
         def run(job: Job[Piece]) -> None:
+            nonlocal queue_ms
             assert self._loaded is not None, "nothing is asked before `load`"
             queue_ms = (time.perf_counter() - submitted_s) * 1000
             for piece in work(self._loaded, job):
-                job.emit(_since_asked(piece, queue_ms))
+                job.emit(piece)
 
         job: Job[Piece] = Job(run, turn)
         self._worker.submit(job)
         try:
             while (piece := await job.next()) is not None:
-                yield piece
+                # Here, and not on the thread, which has the next token to see to.
+                yield _since_asked(piece, queue_ms)
         finally:
             self._worker.cancel(job)
 

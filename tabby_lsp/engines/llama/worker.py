@@ -40,13 +40,18 @@ class Job(Generic[Item]):
     def __init__(self, work: Callable[[Job[Item]], None], turn: Turn = "next") -> None:
         self._work = work
         self.turn = turn
-        self._bell = bell_of(asyncio.get_running_loop())
-        self._results: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._bell = bell_of(self._loop)
+        self._results: deque[Item | BaseException | None] = deque()
+        self._arrival: asyncio.Future[None] | None = None  # while somebody waits for it
         self.is_cancelled = False
 
     async def next(self) -> Item | None:
         """The next result; None after the last one. Raises what the work raised."""
-        result = await self._results.get()
+        while not self._results:
+            self._arrival = self._loop.create_future()
+            await self._arrival
+        result = self._results.popleft()
         if isinstance(result, BaseException):
             raise result
         return result
@@ -56,7 +61,7 @@ class Job(Generic[Item]):
         if self.is_cancelled:
             return
         try:
-            self._bell.call_soon(self._results.put_nowait, result)
+            self._bell.call_soon(self._take, result)
         except RuntimeError:  # The loop is closed: nobody waits any more.
             self.is_cancelled = True
 
@@ -67,6 +72,12 @@ class Job(Generic[Item]):
             self.emit(error)
         else:
             self.emit(None)
+
+    def _take(self, result: Item | BaseException | None) -> None:
+        """Called on the event loop."""
+        self._results.append(result)
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
 
 class Worker:
