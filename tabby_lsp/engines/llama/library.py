@@ -115,6 +115,12 @@ def extra_buffers_are_safe(api: Any) -> bool:
         return b"AMX_INT8" not in api.llama_print_system_info()
 
 
+def multiplies_bf16(api: Any) -> bool:
+    """Whether the processor has instructions for the sums that attention takes, over bf16."""
+    with _asking:
+        return b"AVX512_BF16" in api.llama_print_system_info()
+
+
 def has_graphics() -> bool:
     """Whether models run on a graphics card here; False where llama.cpp is not there either."""
     try:
