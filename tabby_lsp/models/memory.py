@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from tabby_lsp.models.gguf import Header
 
+# Copies of a memory that is a state: what is read and continued, what is made ahead, and the places
+# that can be gone back to.
+N_STATES = 6
+
 _N_CELLS_STEP = 256  # llama.cpp rounds a context up to a multiple of this
 _N_VECTORS = 8  # of a layer's width, alive at once
 _F16_BYTES, _F32_BYTES = 2, 4
@@ -44,15 +48,17 @@ class DoesNotFit(ModelFileError):
 def memory_needed_bytes(header: Header, n_ctx: int, n_ubatch: int) -> int:
     """The weights, a KV cache for `n_ctx` tokens in 16 bits, and llama.cpp's working memory.
 
-    The cache is exact for models that attend to everything and too large for those with windows;
-    the working memory is an estimate from above (what llama.cpp 0.3.36 reserved for Qwen2.5 and
-    CodeLlama shapes was 10 to 45 % less).
+    A memory that is a state counts with its copies. The cache is exact for models that attend to
+    everything and too large for those with windows; the working memory is an estimate from above
+    (what llama.cpp 0.3.36 reserved for Qwen2.5 and CodeLlama shapes was 10 to 45 % less).
     """
     n_cells = (n_ctx + _N_CELLS_STEP - 1) // _N_CELLS_STEP * _N_CELLS_STEP
     width = header.figure("embedding_length", 0)
     n_feed_forward = max(_per_layer(header, "feed_forward_length", 4 * width))
+    n_feed_forward = max(n_feed_forward, 2 * header.figure("ssm.inner_size", 0))
     n_floats = header.n_vocab + 2 * n_feed_forward + _N_VECTORS * width + n_cells
     kv_bytes = n_cells * _kv_values_per_token(header, width) * _F16_BYTES
+    kv_bytes += N_STATES * _state_values(header, width) * _F32_BYTES
     return header.tensor_bytes + kv_bytes + n_ubatch * n_floats * _F32_BYTES + _PROCESS_BYTES
 
 
@@ -87,7 +93,27 @@ def _kv_values_per_token(header: Header, width: int) -> int:
     head_width = width // max(1, *heads)
     n_key = header.figure("attention.key_length", head_width)
     n_value = header.figure("attention.value_length", head_width)
+    interval = header.figure("full_attention_interval", 0)
+    if interval:
+        kv_heads = kv_heads[interval - 1 :: interval]
     return sum(kv_heads if any(kv_heads) else heads) * (n_key + n_value)
+
+
+def _state_values(header: Header, width: int) -> int:
+    """Numbers of one state, over all layers; 0 where there is none. As llama-hparams.cpp has it."""
+    n_inner, n_state = header.figure("ssm.inner_size", 0), header.figure("ssm.state_size", 0)
+    n_channels = n_inner + 2 * header.figure("ssm.group_count", 0) * n_state
+    n_values = n_inner * n_state + max(0, header.figure("ssm.conv_kernel", 1) - 1) * n_channels
+    n_values += max(0, header.figure("shortconv.l_cache", 1) - 1) * width
+    if n_head := header.figure("wkv.head_size", 0):
+        n_values += width * (n_head + header.figure("token_shift_count", 2))
+    n_layers = header.figure("block_count", 1)
+    kv_heads = _per_layer(header, "attention.head_count_kv", 0)
+    if any(kv_heads) and not all(kv_heads):
+        n_layers = sum(not n_heads for n_heads in kv_heads)
+    elif interval := header.figure("full_attention_interval", 0):
+        n_layers -= n_layers // interval
+    return n_layers * n_values
 
 
 def _per_layer(header: Header, key: str, default: int) -> tuple[int, ...]:

@@ -72,6 +72,25 @@ def test_every_head_has_keys_where_the_file_does_not_say(tmp_path: Path) -> None
     assert silent == needed_for(path, 256, attention__head_count=4, attention__head_count_kv=4)
 
 
+def test_a_memory_that_is_a_state_counts_with_its_copies(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    layers: dict[str, object] = {"block_count": 4, "attention__head_count": 4}
+    ssm = {"ssm__state_size": 16, "ssm__conv_kernel": 4, "ssm__group_count": 2}
+    a_layer_bytes = (64 * 16 + 3 * (64 + 2 * 2 * 16)) * 4
+
+    def of_states(**figures: object) -> int:
+        with_states = needed_for(path, 256, **layers, **figures, **ssm, ssm__inner_size=64)
+        return with_states - needed_for(path, 256, **layers, **figures)
+
+    assert of_states() == memory.N_STATES * 4 * a_layer_bytes
+    one_attends = {"attention__head_count_kv": [0, 0, 2, 0]}
+    assert of_states(**one_attends) == memory.N_STATES * 3 * a_layer_bytes
+    every_fourth_attends = {"full_attention_interval": 4, "attention__head_count_kv": 2}
+    assert of_states(**every_fourth_attends) == memory.N_STATES * 3 * a_layer_bytes
+    silent = needed_for(path, 256, **layers, attention__head_count_kv=2)
+    assert needed_for(path, 256, **layers, **every_fourth_attends) < silent
+
+
 def test_too_large_a_context_is_refused_with_both_figures() -> None:
     header = read_header(STARTER)
     with pytest.raises(ModelFileError) as caught:
