@@ -10,7 +10,12 @@ import numpy as np
 from tests.model.starter import PATH
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Figure = int | float | list[int]
 
 N_LAYERS, WIDTH, N_HEADS, N_KV_HEADS, N_FEED_FORWARD, N_CTX = 2, 128, 4, 2, 256, 2048
 # The starter's control tokens under Qwen's names.
@@ -25,19 +30,38 @@ NAMES = {
 
 
 def write_random_qwen(path: Path, seed: int = 0) -> Path:
-    """Write it, with the starter's vocabulary; weights so large that ties are rare."""
+    """Write it, with the starter's vocabulary."""
+    figures = {
+        "context_length": N_CTX,
+        "embedding_length": WIDTH,
+        "block_count": N_LAYERS,
+        "feed_forward_length": N_FEED_FORWARD,
+        "attention.head_count": N_HEADS,
+        "attention.head_count_kv": N_KV_HEADS,
+        "attention.layer_norm_rms_epsilon": 1e-6,
+        "rope.freq_base": 1_000_000.0,
+    }
+    return write_random(path, "qwen2", "Random Qwen2.5-Coder", figures, _shapes, seed)
+
+
+def write_random(
+    path: Path,
+    architecture: str,
+    name: str,
+    figures: Mapping[str, Figure],
+    shapes: Callable[[int], dict[str, tuple[int, ...]]],
+    seed: int = 0,
+) -> Path:
+    """Write a model of an architecture, `shapes` for so many tokens of a vocabulary.
+
+    Weights are so large that ties are rare.
+    """
     rng = np.random.default_rng(seed)
     vocabulary = gguf.GGUFReader(PATH)
-    writer = gguf.GGUFWriter(path, "qwen2")
-    writer.add_name("Random Qwen2.5-Coder")
-    writer.add_context_length(N_CTX)
-    writer.add_embedding_length(WIDTH)
-    writer.add_block_count(N_LAYERS)
-    writer.add_feed_forward_length(N_FEED_FORWARD)
-    writer.add_head_count(N_HEADS)
-    writer.add_head_count_kv(N_KV_HEADS)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_rope_freq_base(1_000_000.0)
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name(name)
+    for key, value in figures.items():
+        _add_figure(writer, f"{architecture}.{key}", value)
     tokens = [NAMES.get(token, token) for token in _value(vocabulary, "tokenizer.ggml.tokens")]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(_value(vocabulary, "tokenizer.ggml.pre"))
@@ -46,16 +70,34 @@ def write_random_qwen(path: Path, seed: int = 0) -> Path:
     writer.add_token_merges(_value(vocabulary, "tokenizer.ggml.merges"))
     writer.add_eos_token_id(_value(vocabulary, "tokenizer.ggml.eos_token_id"))
     writer.add_add_bos_token(False)
-    for name, shape in _shapes(len(tokens)).items():
-        is_norm = "norm" in name
-        scale = 1.5 / np.sqrt(shape[-1])
-        weights = np.ones(shape) if is_norm else rng.normal(0, scale, shape)
-        writer.add_tensor(name, weights.astype(np.float32))
+    for tensor, shape in shapes(len(tokens)).items():
+        writer.add_tensor(tensor, _weights(tensor, shape, rng))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def _add_figure(writer: gguf.GGUFWriter, key: str, value: Figure) -> None:
+    if isinstance(value, list):
+        writer.add_array(key, value)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
+    else:
+        writer.add_uint32(key, value)
+
+
+def _weights(tensor: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    if "norm" in tensor or tensor.endswith("ssm_d"):
+        weights = np.ones(shape)
+    elif tensor.endswith("ssm_a"):  # how fast a state fades: slowly, as in models that were trained
+        weights = -rng.uniform(0.5, 4, shape)
+    elif tensor.endswith("ssm_dt.bias"):
+        weights = rng.uniform(-5, -2, shape)
+    else:
+        weights = rng.normal(0, 1.5 / np.sqrt(shape[-1]), shape)
+    return weights.astype(np.float32)
 
 
 def _value(reader: gguf.GGUFReader, key: str) -> Any:
