@@ -12,12 +12,12 @@ import tabby_lsp
 from tabby_lsp.config import LocalSettings
 from tabby_lsp.domain import GenerationRequest, Piece, Segments, Timings
 from tabby_lsp.engines.llama.binding import Model
-from tabby_lsp.engines.llama.context import Context
 from tabby_lsp.engines.llama.desk import Desk, Prompt
 from tabby_lsp.engines.llama.engine import LlamaEngine
 from tabby_lsp.engines.llama.generation import generate
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.healing import Vocabulary
+from tabby_lsp.engines.llama.marks import context_for
 from tabby_lsp.engines.llama.parking import Parking
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.engines.llama.recall import Recall
@@ -85,7 +85,7 @@ def bench(
     header = read_header(path)
     fim = fim_of(header) if layout is None else replace(fim_of(header), layout=layout)
     model = Model(path)
-    context = Context(model, n_ctx_for(header, n_ctx), LocalSettings().n_ubatch, 1)
+    context = context_for(model, n_ctx_for(header, n_ctx), LocalSettings().n_ubatch, 1)
     tokenize = GrowingTokenizer(model.tokenize)
     loaded = Loaded(model, context, Recall(context, Parking(parked_mib << 20)), tokenize)
     vocabulary = Vocabulary(model.pieces) if heals else None

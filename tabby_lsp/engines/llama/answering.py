@@ -143,7 +143,7 @@ def _candidates(
     """The likeliest answer, then others, each on a sequence of its own.
 
     They leave it as early as possible: at its first token, and where nothing else can stand there,
-    at the next one. Of a memory that cannot forget a part there is one answer.
+    at the next one, unless the memory can only be gone on from the prompt's end.
     """
     context, origin = loaded.context, loaded.context.live
     n_prompt = len(question.prompt)
@@ -153,6 +153,8 @@ def _candidates(
     n_places = min(_N_NOTED, max(1, len(best.choices)))
     for n_kept in range(n_places if context.can_fork and question.n_candidates > 1 else 0):
         context.switch(origin)
+        if context.reach(origin, n_prompt + n_kept) < n_prompt + n_kept:
+            return
         logits = context.noted(n_prompt + n_kept)
         kept = best.choices[:n_kept]
         tokens = [choice.token or 0 for choice in kept]

@@ -57,6 +57,8 @@ class Model:
             self._api.llama_model_is_recurrent(self.handle)
             or self._api.llama_model_is_hybrid(self.handle)
         )
+        # How far back layers with a sliding window see; 0 where all see everything.
+        self.n_swa: int = self._api.llama_model_n_swa(self.handle)
         self.eog_tokens = tuple(
             token
             for token in range(self.n_vocab)

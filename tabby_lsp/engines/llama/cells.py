@@ -7,10 +7,23 @@ roundings than one that was read in one go.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+@dataclass(slots=True)
+class Held:
+    """A sequence: its tokens in order, and which cells of the cache they stand in."""
+
+    tokens: list[int] = field(default_factory=list)
+    cells: list[int] = field(default_factory=list)
+    n_prompt: int = 0  # how many of the tokens were read and not said
+    client: str = ""  # for whom
+    is_ahead: bool = False  # read before anybody asked
+    n_passes: int = 0  # how many requests have gone on from another one
 
 
 class Cells:

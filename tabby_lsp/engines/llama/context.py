@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ctypes
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama import library
 from tabby_lsp.engines.llama.binding import last_words
-from tabby_lsp.engines.llama.cells import Cells
+from tabby_lsp.engines.llama.cells import Cells, Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,17 +63,6 @@ class AbortFlag:
         self._buffer[0] = b"\0"
 
 
-@dataclass(slots=True)
-class Held:
-    """A sequence: its tokens in order, and which cells of the cache they stand in."""
-
-    tokens: list[int] = field(default_factory=list)
-    cells: list[int] = field(default_factory=list)
-    n_prompt: int = 0  # how many of the tokens were read and not said
-    client: str = ""  # for whom
-    n_passes: int = 0  # how many requests have gone on from another one
-
-
 class Context:
     """A KV cache of several sequences, of which one is read and continued; lives until `close`."""
 
@@ -84,8 +72,11 @@ class Context:
         """Raises EngineError when llama.cpp cannot make it, memory being the usual reason."""
         self._api = library.opened()
         parameters = self._api.llama_context_default_params()
-        # A memory that cannot forget a part cannot be forked in the middle either.
-        self.can_fork = self._n_sequences > 1 and not model.is_recurrent
+        self.can_fork = self._n_sequences > 1
+        self._is_recurrent = model.is_recurrent
+        self._n_swa = model.n_swa
+        # Whether what was saved can be cut back later.
+        self.saves_all = not model.is_recurrent and not model.n_swa
         self.n_cells = n_ctx + (n_spare_cells(n_ctx) if self.can_fork else 0)
         parameters.n_ctx = self.n_cells
         # A whole window in one call: the abort flag is looked at inside it, and what was finished,
@@ -93,7 +84,7 @@ class Context:
         parameters.n_batch = n_ctx
         parameters.n_ubatch = n_ubatch
         parameters.n_threads = parameters.n_threads_batch = n_threads
-        parameters.n_seq_max = self._n_sequences if self.can_fork else 1
+        parameters.n_seq_max = self._n_sequences
         # One buffer for all, so that a fork is a note beside the cells and no copy of them.
         parameters.kv_unified = True
         self.n_least = 1  # tokens of a prompt that are best evaluated together
@@ -158,6 +149,15 @@ class Context:
         """How many tokens of the live sequence may be kept so that the next come behind them."""
         return self._cells.n_in_order(self._held[self._live].cells)
 
+    def reach(self, number: int, n_tokens: int) -> int:
+        """How many of a sequence's first `n_tokens` can be gone on from: all, or fewer."""
+        if self.saves_all or n_tokens == len(self._held[number].tokens):
+            return n_tokens
+        if self._is_recurrent:
+            return 0
+        first = self._api.llama_memory_seq_pos_min(self._memory, number)
+        return n_tokens if first <= max(0, n_tokens + 1 - self._n_swa) else 0
+
     def switch(self, number: int) -> None:
         """Read and continue another sequence from now on."""
         self._held[number] = self._held.pop(number)
@@ -169,16 +169,12 @@ class Context:
 
         False where there can be none.
         """
-        if not self.can_fork:
+        if not self.can_fork or self.reach(self._live, n_tokens) < n_tokens:
             return False
-        if len(self._held) == self._n_sequences:
-            self.drop(next(number for number in self._held if number != self._live))
-        number = next(n for n in range(self._n_sequences) if n not in self._held)
-        was = self._held[self._live]
-        self._api.llama_memory_seq_cp(self._memory, self._live, number, 0, n_tokens)
+        number, was = self._free_number(n_tokens), self._held[self._live]
+        cells = self._copy(number, n_tokens)
         n_prompt = min(was.n_prompt, n_tokens)
-        self._held[number] = Held(was.tokens[:n_tokens], was.cells[:n_tokens], n_prompt, was.client)
-        self._cells.share(was.cells[:n_tokens])
+        self._held[number] = Held(was.tokens[:n_tokens], cells, n_prompt, was.client)
         for (known, n_known), logits in list(self._known.items()):
             if known == self._live and n_known <= n_tokens:
                 self._know(number, n_known, logits)
@@ -193,14 +189,17 @@ class Context:
         self._forget(number, -1)
 
     def keep(self, n_tokens: int) -> None:
-        """Forget all but the first `n_tokens`; a memory that cannot forget a part forgets all."""
+        """Forget all but the first `n_tokens`; what cannot be cut back to there forgets more."""
         if n_tokens == len(self.tokens):
             return
-        if not self._memory:
+        self._cut(self.reach(self._live, n_tokens) if self._memory else 0)
+
+    def _cut(self, n_tokens: int) -> None:
+        """Leave the first `n_tokens`, or none where llama.cpp refuses."""
+        remove, memory, live = self._api.llama_memory_seq_rm, self._memory, self._live
+        if memory and not remove(memory, live, n_tokens, -1):
             n_tokens = 0
-        elif not self._api.llama_memory_seq_rm(self._memory, self._live, n_tokens, -1):
-            self._api.llama_memory_seq_rm(self._memory, self._live, -1, -1)
-            n_tokens = 0
+            remove(memory, live, -1, -1)
         held = self._held[self._live]
         self._cells.free(held.cells[n_tokens:])
         del held.tokens[n_tokens:], held.cells[n_tokens:]
@@ -228,7 +227,10 @@ class Context:
         if status == 0:
             self._append(tokens)
         elif status == _ABORTED:
-            if self._memory:
+            if self._is_recurrent:
+                # The state is somewhere between two tokens, and llama.cpp does not say so.
+                self._lose_state()
+            elif self._memory:
                 n_held = self._api.llama_memory_seq_pos_max(self._memory, self._live) + 1
                 self._append(tokens[: n_held - len(held.tokens)])
             raise Aborted
@@ -310,6 +312,26 @@ class Context:
         held = self._held[self._live]
         held.tokens.extend(tokens)
         held.cells.extend(self._cells.take(len(tokens)))
+
+    def _lose_state(self) -> None:
+        """The live sequence can no longer be gone on from where it ends."""
+        self._cut(0)
+
+    def _free_number(self, n_tokens: int) -> int:
+        """A sequence of llama.cpp's that is not in use, to copy `n_tokens` to; the oldest goes."""
+        if len(self._held) == self._n_sequences:
+            self.drop(next(number for number in self._held if number != self._live))
+        return next(n for n in range(self._n_sequences) if n not in self._held)
+
+    def _copy(self, number: int, n_tokens: int) -> list[int]:
+        """Have another sequence begin with the first `n_tokens` of the live one; in which cells."""
+        self._api.llama_memory_seq_cp(self._memory, self._live, number, 0, n_tokens)
+        cells = self._held[self._live].cells[:n_tokens]
+        self._cells.share(cells)
+        return cells
+
+    def pass_over(self, prompt: Sequence[int]) -> None:
+        """Forget what is held beside the sequences and leads to no such prompt: nothing here."""
 
     def _make_room(self, n_tokens: int) -> None:
         """Drop the sequences that were not used for longest, until so many cells are free."""

@@ -51,11 +51,15 @@ class VectorContext(Context):
         self._width: int = self._api.llama_model_n_embd_out(model.handle)
 
     def vectors(self, n_tokens: int) -> NDArray[Any]:
-        """Of the last `n_tokens`, which were evaluated in one call: (n_tokens, width), a copy."""
+        """Of the last `n_tokens`, which were evaluated in one call: (n_tokens, width), a copy.
+
+        With others before them, where the call had to begin anew.
+        """
         import numpy as np
 
         pointer = self._api.llama_get_embeddings(self.handle)
-        return np.ctypeslib.as_array(pointer, shape=(n_tokens, self._width)).copy()
+        rows = np.ctypeslib.as_array(pointer, shape=(len(self._array), self._width))
+        return rows[-n_tokens:].copy()
 
     def _filled(self, tokens: Sequence[int]) -> Any:
         """Without a wish for what comes next: llama.cpp gives the vectors of all."""

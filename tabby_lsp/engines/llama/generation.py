@@ -127,7 +127,8 @@ def renew(loaded: Loaded, desk: Desk, request: GenerationRequest) -> Iterator[Pi
     except Aborted:
         return
     finally:
-        loaded.n_evaluated_total += len(context.tokens) - n_reused
+        # Less may be there than before where it was stopped.
+        loaded.n_evaluated_total += max(0, len(context.tokens) - n_reused)
     desk.hold(request.document, anchor)
     yield from ()
 

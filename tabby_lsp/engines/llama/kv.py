@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    # How many of a sequence's first tokens can be gone on from.
+    Reach = Callable[[int, int], int]
 
 # So many are compared at once, in C.
 _STEP = 128
@@ -31,11 +34,13 @@ def n_common(held: list[int], wanted: list[int]) -> int:
     return n_most
 
 
-def best(held: Mapping[int, list[int]], wanted: list[int]) -> Reuse:
+def best(
+    held: Mapping[int, list[int]], wanted: list[int], reach: Reach = lambda _, n_tokens: n_tokens
+) -> Reuse:
     """The sequence with most of a prompt; of equally good ones the last."""
     return max(
         (
-            Reuse(number, n_common(tokens, wanted))
+            Reuse(number, reach(number, n_common(tokens, wanted)))
             for number, tokens in reversed(list(held.items()))
         ),
         key=lambda reuse: reuse.n_tokens,

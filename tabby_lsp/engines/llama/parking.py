@@ -41,9 +41,14 @@ class Parking:
         """How much is parked."""
         return sum(len(parked.state) for parked in self._parked)
 
-    def best(self, wanted: list[int]) -> tuple[Parked, int] | None:
-        """What has most of a prompt, and how many of its first tokens that is; None for nothing."""
+    def best(self, wanted: list[int], *, is_whole: bool = False) -> tuple[Parked, int] | None:
+        """What has most of a prompt, and how many of its first tokens that is; None for nothing.
+
+        Where it has to be taken as a whole, only what a prompt begins with.
+        """
         found = [(n_common(parked.tokens, wanted), n) for n, parked in enumerate(self._parked)]
+        if is_whole:
+            found = [each for each in found if each[0] == len(self._parked[each[1]].tokens)]
         n_tokens, index = max(found, default=(0, 0))
         return (self._parked[index], n_tokens) if n_tokens else None
 
@@ -52,9 +57,9 @@ class Parking:
         self._parked.remove(parked)
         self._parked.append(parked)
 
-    def has(self, tokens: list[int]) -> bool:
+    def has(self, tokens: list[int], *, is_whole: bool = False) -> bool:
         """Whether nearly all of a sequence is parked already."""
-        found = self.best(tokens)
+        found = self.best(tokens, is_whole=is_whole)
         return found is not None and found[1] >= len(tokens) - _FEW_TOKENS
 
     def takes(self, n_bytes: int) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _FEW_TOKENS = 32
 # What was made ahead, and the other candidates, are there for the next key.
 _MOST_PASSES = 1
+# What cannot be cut is parked without its last tokens, which may be others when it comes back.
+_N_LEFT_OUT = 4
 # To read more than that is slower than to move a sequence to the first cells.
 _MOST_READ_AGAIN = 8
 
@@ -33,7 +35,7 @@ class Recall:
 
     def cost(self, prompt: list[int]) -> int:
         """How many tokens of a prompt would have to be evaluated."""
-        parked = self._parking.best(prompt)
+        parked = self._parked(prompt)
         return len(prompt) - max(self._held(prompt).n_tokens, parked[1] if parked else 0)
 
     def begin(
@@ -50,7 +52,7 @@ class Recall:
         model has said itself, token by token, is left out, so that it is read as a cold prompt is.
         """
         context = self._context
-        reuse, parked = self._held(prompt), self._parking.best(prompt)
+        reuse, parked = self._held(prompt), self._parked(prompt)
         is_worth_it = parked is not None and parked[1] >= reuse.n_tokens + _FEW_TOKENS
         if parked is not None and is_worth_it and not is_ahead:
             self._restore(parked[0])
@@ -67,14 +69,19 @@ class Recall:
             n_tokens = self._put_in_order(n_tokens, may_move=not is_ahead)
         if n_tokens < len(prompt) or context.noted(n_tokens) is None:
             n_tokens = max(0, min(n_tokens, len(prompt) - context.n_least))
+        n_tokens = context.reach(context.live, n_tokens)
         if is_ahead and n_tokens < len(context.tokens):
             context.fork(n_tokens)
         context.keep(n_tokens)
         held = context.held[context.live]
-        held.n_prompt, held.client = len(prompt), client
+        held.n_prompt, held.client, held.is_ahead = len(prompt), client, is_ahead
 
     def _held(self, prompt: list[int]) -> Reuse:
-        return best({n: held.tokens for n, held in self._context.held.items()}, prompt)
+        context = self._context
+        return best({n: held.tokens for n, held in context.held.items()}, prompt, context.reach)
+
+    def _parked(self, prompt: list[int]) -> tuple[Parked, int] | None:
+        return self._parking.best(prompt, is_whole=not self._context.saves_all)
 
     def _take(self, reuse: Reuse, *, is_ahead: bool) -> None:
         """Go on from the beginning of a sequence in the context."""
@@ -92,7 +99,7 @@ class Recall:
         """Have what is read next come behind what is kept; how many tokens that still are."""
         context = self._context
         n_in_order = context.n_in_order()
-        if may_move and n_tokens - n_in_order > _MOST_READ_AGAIN:
+        if may_move and context.saves_all and n_tokens - n_in_order > _MOST_READ_AGAIN:
             context.keep(n_tokens)
             tokens, state = list(context.tokens), context.saved()
             context.clear()
@@ -115,8 +122,10 @@ class Recall:
     def _park(self) -> None:
         """Keep what the live sequence holds, where it would take long to read it again."""
         context, parking = self._context, self._parking
+        if not context.saves_all:
+            context.keep(max(0, context.held[context.live].n_prompt - _N_LEFT_OUT))
         tokens = list(context.tokens)
-        if len(tokens) <= _FEW_TOKENS or parking.has(tokens):
+        if len(tokens) <= _FEW_TOKENS or parking.has(tokens, is_whole=not context.saves_all):
             return
         if parking.takes(context.n_saved_bytes()) and (state := context.saved()):
             held = context.held[context.live]
@@ -125,6 +134,7 @@ class Recall:
     def _drop_what_is_passed_over(self, prompt: list[int]) -> None:
         """Also because forks stand in the way: what is read next comes behind their cells."""
         context = self._context
+        context.pass_over(prompt)
         for number, held in list(context.held.items()):
             held.n_passes += 1
             if number == context.live:

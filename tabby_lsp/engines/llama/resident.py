@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Timings, Unusable
 from tabby_lsp.engines.llama.binding import Model
-from tabby_lsp.engines.llama.context import Context
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
+from tabby_lsp.engines.llama.marks import context_for
 from tabby_lsp.engines.llama.parking import Parking
 from tabby_lsp.engines.llama.recall import Recall
 from tabby_lsp.engines.llama.worker import GIVEN_BACK, Job, Worker
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from tabby_lsp.config import LocalSettings
+    from tabby_lsp.engines.llama.context import Context
     from tabby_lsp.engines.llama.worker import Turn
     from tabby_lsp.models.gguf import Header
 
@@ -60,7 +61,7 @@ class Resident:
         header: Header,
         settings: LocalSettings,
         wake: Callable[[], None] = lambda: None,
-        context_of: Callable[[Model, int, int, int], Context] = Context,
+        context_of: Callable[[Model, int, int, int], Context] = context_for,
     ) -> None:
         """`wake` is called when something is cancelled, for work that waits for other things."""
         self.header = header
