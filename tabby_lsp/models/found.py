@@ -13,7 +13,7 @@ from tabby_lsp.models.catalog import entry_of, names_like
 from tabby_lsp.models.cursor import ModelFileError
 
 STARTER = "starter"
-STARTER_SHA256 = "92f855a8d24b4a1c43e4609aa1a28253b801c2a7822e689bb042d8c7bac1c214"
+STARTER_SHA256 = "74e172f02cc696d663bec20e7a887f1b0c72b17b371421acfedde48450bcfd00"
 _STARTER_PATH = Path(__file__).parent / "starter" / "starter-python-6.5m-q8_0.gguf"
 
 
