@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STARTER = Path(tabby_lsp.__file__).parent / "models" / "starter" / "starter-python-6.5m-q8_0.gguf"
 
 # Where the starter's list of tensors ends; the weights follow.
-STARTER_HEADER_BYTES = 268_608
+STARTER_HEADER_BYTES = 268_576
 
 
 def write_model(
