@@ -34,7 +34,7 @@ PERCENTS = (1, 2, 3, 5, 8, 10, 15, 20, 30)
 
 _MIN_LINE_CHARS = 8
 _MIN_FILE_LINES = 40
-_PREFIX_CHARS, _SUFFIX_CHARS = 3_000, 1_000
+PREFIX_CHARS, SUFFIX_CHARS = 3_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _places(folders: Sequence[Path]) -> Iterator[Place]:
         column = rng.randint(len(line) - len(line.lstrip()) + 1, len(line) - 1)
         prefix = "".join(lines[:at]) + line[:column]
         suffix = lines[at][len(line) :] + "".join(lines[at + 1 :])
-        yield Place(path.name, prefix[-_PREFIX_CHARS:], line[column:], suffix[:_SUFFIX_CHARS])
+        yield Place(path.name, prefix[-PREFIX_CHARS:], line[column:], suffix[:SUFFIX_CHARS])
 
 
 def graphql_core() -> Path:

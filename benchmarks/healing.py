@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.confidence import graphql_core
+from benchmarks.confidence import PREFIX_CHARS, SUFFIX_CHARS, Place, graphql_core
 from tabby_lsp.config import LocalSettings
 from tabby_lsp.config.directories import data_dir
 from tabby_lsp.domain import GenerationRequest, Segments
@@ -40,18 +40,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z_]\w{3,}")
 _REST_OF_NAME = re.compile(r"\w*")
-_PREFIX_CHARS, _SUFFIX_CHARS = 3_000, 1_000
 _MAX_TOKENS = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A cursor inside a name."""
-
-    path: str
-    prefix: str
-    rest: str  # of the line, which was taken out
-    suffix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +109,7 @@ def places(folders: Sequence[Path], seed: str) -> Iterator[Place]:
         start, end = rng.choice(names)
         at = rng.randrange(start + 1, end)
         rest, line_end, below = text[at:].partition("\n")
-        yield Place(path.name, text[:at][-_PREFIX_CHARS:], rest, (line_end + below)[:_SUFFIX_CHARS])
+        yield Place(path.name, text[:at][-PREFIX_CHARS:], rest, (line_end + below)[:SUFFIX_CHARS])
 
 
 def _is_code(text: str, at: int) -> bool:

@@ -79,7 +79,7 @@ def _steps(
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
     """For each token of an answer: its probability, and what is found for each length.
 
-    That is the facts of `CopyGate.part`, and the share of the places where this token follows.
+    That is the facts of `CopyGate.left`, and the share of the places where this token follows.
     """
     source = copy_source(ANY_GATE, tokenizer, asked)
     left = asked.typed.encode()

@@ -56,29 +56,22 @@ class CopyGate:
     Logistic in four facts; `training.copying` finds the weights.
     """
 
-    weights: tuple[float, float, float, float]  # of those facts, in the order of `part`
+    weights: tuple[float, float, float, float]  # of those facts, in the order of `left`
     biases: tuple[float, ...]  # for one token that is the same, for two, and so on
 
     @property
     def n_lengths(self) -> int:
         return len(self.biases)
 
-    def part(
-        self, n_same: int, n_found: int, agreement: float, sureness: float, *, is_typed: bool
-    ) -> float:
-        """Of the probability, from 0 to 1.
-
-        `n_same` tokens are the same at `n_found` places, at a share of which, `agreement`, one
-        token follows; `sureness` is the probability of the model's likeliest. Some of what
-        comes next `is_typed` already.
-        """
-        lengths = range(n_same, n_same + 1)
-        return 1 - self.left(lengths, n_found, agreement, sureness, is_typed=is_typed)
-
     def left(
         self, lengths: range, n_found: int, agreement: float, sureness: float, *, is_typed: bool
     ) -> float:
-        """What the parts of several lengths leave, where the same is found for all of them."""
+        """Of the probability, what stays when each of these lengths has taken its part.
+
+        So many tokens are the same at `n_found` places, at a share of which, `agreement`, one
+        token follows; `sureness` is the probability of the model's likeliest. Some of what
+        comes next `is_typed` already.
+        """
         count, agree, sure, typed = self.weights
         value = count * math.log1p(n_found) + agree * agreement + sure * sureness
         if is_typed:

@@ -130,7 +130,8 @@ def test_it_is_as_if_each_length_was_counted_by_hand(
         if found:
             counts = np.bincount(found, minlength=N_VOCAB)
             agreement = counts.max() / len(found)
-            part = gate.part(n_same, len(found), agreement, sureness, is_typed=False)
+            one = range(n_same, n_same + 1)
+            part = 1 - gate.left(one, len(found), agreement, sureness, is_typed=False)
             told = told * (1 - part) + counts * part / len(found)
     source = Copying(gate, elsewhere, before)
     for token in said:

@@ -8,6 +8,7 @@ import gguf
 import numpy as np
 
 from tests.model.starter import PATH
+from tests.models.model_files import add_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +62,7 @@ def write_random(
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name(name)
     for key, value in figures.items():
-        _add_figure(writer, f"{architecture}.{key}", value)
+        add_value(writer, f"{architecture}.{key}", value)
     tokens = [NAMES.get(token, token) for token in _value(vocabulary, "tokenizer.ggml.tokens")]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(_value(vocabulary, "tokenizer.ggml.pre"))
@@ -77,15 +78,6 @@ def write_random(
     writer.write_tensors_to_file()
     writer.close()
     return path
-
-
-def _add_figure(writer: gguf.GGUFWriter, key: str, value: Figure) -> None:
-    if isinstance(value, list):
-        writer.add_array(key, value)
-    elif isinstance(value, float):
-        writer.add_float32(key, value)
-    else:
-        writer.add_uint32(key, value)
 
 
 def _weights(tensor: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -34,7 +34,7 @@ def write_model(
     figures = {"context_length": 64, "embedding_length": 32, "block_count": 1}
     every = {f"{architecture}.{key}": value for key, value in figures.items()}
     for key, value in (every | dict(metadata or {})).items():
-        _add(writer, key, value)
+        add_value(writer, key, value)
     for name, shape in ({"weights": (4, 8)} if tensors is None else tensors).items():
         writer.add_tensor(name, np.zeros(shape, dtype=np.float32))
     writer.write_header_to_file()
@@ -44,7 +44,8 @@ def write_model(
     return path
 
 
-def _add(writer: gguf.GGUFWriter, key: str, value: object) -> None:
+def add_value(writer: gguf.GGUFWriter, key: str, value: object) -> None:
+    """In the kind of number, text or array that it is."""
     if isinstance(value, bool):
         writer.add_bool(key, value)
     elif isinstance(value, int):

@@ -284,9 +284,9 @@ def test_a_file_says_how_much_its_model_is_to_copy(path: Path) -> None:
 def test_the_gate_never_closes_the_models_mouth() -> None:
     gate = CopyGate((20.0, 20.0, 20.0, 20.0), (20.0,))
 
-    assert gate.part(1, 10**9, 1.0, 1.0, is_typed=True) == 0.98
+    assert 1 - gate.left(range(1, 2), 10**9, 1.0, 1.0, is_typed=True) == 0.98
     closed = CopyGate((-20.0, -20.0, -20.0, -20.0), (-20.0,))
-    assert 0.0 <= closed.part(1, 10**9, 1.0, 1.0, is_typed=True) < 1e-99
+    assert 0.0 <= 1 - closed.left(range(1, 2), 10**9, 1.0, 1.0, is_typed=True) < 1e-99
 
 
 def test_the_former_names_of_the_ids_are_known(path: Path) -> None:

@@ -73,8 +73,7 @@ class Context:
         self._api = library.opened()
         parameters = self._api.llama_context_default_params()
         self.can_fork = self._n_sequences > 1
-        self._is_recurrent = model.is_recurrent
-        self._n_swa = model.n_swa
+        self._is_recurrent, self._n_swa = model.is_recurrent, model.n_swa
         # Whether what was saved can be cut back later.
         self.saves_all = not model.is_recurrent and not model.n_swa
         self.n_cells = n_ctx + (n_spare_cells(n_ctx) if self.can_fork else 0)
@@ -158,6 +157,9 @@ class Context:
         first = self._api.llama_memory_seq_pos_min(self._memory, number)
         return n_tokens if first <= max(0, n_tokens + 1 - self._n_swa) else 0
 
+    def pass_over(self, prompt: Sequence[int]) -> None:
+        """Forget what is held beside the sequences and leads to no such prompt: nothing here."""
+
     def switch(self, number: int) -> None:
         """Read and continue another sequence from now on."""
         self._held[number] = self._held.pop(number)
@@ -190,9 +192,8 @@ class Context:
 
     def keep(self, n_tokens: int) -> None:
         """Forget all but the first `n_tokens`; what cannot be cut back to there forgets more."""
-        if n_tokens == len(self.tokens):
-            return
-        self._cut(self.reach(self._live, n_tokens) if self._memory else 0)
+        if n_tokens != len(self.tokens):
+            self._cut(self.reach(self._live, n_tokens) if self._memory else 0)
 
     def _cut(self, n_tokens: int) -> None:
         """Leave the first `n_tokens`, or none where llama.cpp refuses."""
@@ -320,8 +321,11 @@ class Context:
     def _free_number(self, n_tokens: int) -> int:
         """A sequence of llama.cpp's that is not in use, to copy `n_tokens` to; the oldest goes."""
         if len(self._held) == self._n_sequences:
-            self.drop(next(number for number in self._held if number != self._live))
+            self._drop_oldest()
         return next(n for n in range(self._n_sequences) if n not in self._held)
+
+    def _drop_oldest(self) -> None:
+        self.drop(next(number for number in self._held if number != self._live))
 
     def _copy(self, number: int, n_tokens: int) -> list[int]:
         """Have another sequence begin with the first `n_tokens` of the live one; in which cells."""
@@ -330,13 +334,10 @@ class Context:
         self._cells.share(cells)
         return cells
 
-    def pass_over(self, prompt: Sequence[int]) -> None:
-        """Forget what is held beside the sequences and leads to no such prompt: nothing here."""
-
     def _make_room(self, n_tokens: int) -> None:
         """Drop the sequences that were not used for longest, until so many cells are free."""
         while len(self._held) > 1 and self._cells.n_free < n_tokens:
-            self.drop(next(number for number in self._held if number != self._live))
+            self._drop_oldest()
 
     def _know(self, number: int, n_tokens: int, logits: NDArray[np.float32]) -> None:
         self._known[number, n_tokens] = logits

@@ -182,9 +182,6 @@ class MarkedContext(Context):
         used = {*self._held, *self._marks}
         return next(n for n in range(self._n_sequences) if n not in used)
 
-    def _drop_oldest(self) -> None:
-        self.drop(next(number for number in self._held if number != self._live))
-
     def _make_room(self, n_tokens: int) -> None:
         super()._make_room(n_tokens)
         while self._cells.n_free < n_tokens and (number := self._least_missed()) is not None:
