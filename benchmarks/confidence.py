@@ -96,11 +96,11 @@ async def _answer(engine: Engine, place: Place) -> Answered | None:
     )
     account, cache = pipeline.Account(), CompletionCache()
 
-    async def no_snippets() -> tuple[()]:
-        return ()
+    async def no_files() -> pipeline.Gathered:
+        return pipeline.Gathered()
 
     answer = pipeline.at_hand(question, cache) or await pipeline.ask_model(
-        question, limits, cache, no_snippets, engine, account
+        question, limits, cache, no_files, engine, account
     )
     if answer.completion is None:
         return None

@@ -20,7 +20,7 @@ from tabby_lsp.choice import (
 from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.debounce import Pace, delay_ms
-from tabby_lsp.completion.snippets import SourceText, best_snippets
+from tabby_lsp.completion.snippets import SourceText
 from tabby_lsp.config import state_dir
 from tabby_lsp.documents import canonical_uri
 from tabby_lsp.domain import (
@@ -31,13 +31,12 @@ from tabby_lsp.domain import (
     EngineError,
     Outcome,
     Reason,
-    Snippet,
 )
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.fates import Fates
 from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.ledger import Ledger
-from tabby_lsp.request import n_line_chars, query_of, question_of
+from tabby_lsp.request import gathered_from, n_line_chars, query_of, question_of
 from tabby_lsp.secrets import is_secret_uri
 from tabby_lsp.sharing import Sharing
 from tabby_lsp.talk import Talk
@@ -99,7 +98,7 @@ class App:
         self._ahead = Ahead()
         self._late: dict[str, asyncio.Task[pipeline.Answer]] = {}  # by the document's uri
         self._neighbours = Neighbours()
-        self._sticky: dict[str, tuple[int, tuple[Snippet, ...]]] = {}  # likewise
+        self._sticky: dict[str, tuple[int, pipeline.Gathered]] = {}  # likewise
         self._pace = Pace()
         self._last_asked_s = 0.0
         self._responses_ms: deque[float] = deque(maxlen=_N_RESPONSES_KEPT)
@@ -214,7 +213,7 @@ class App:
         if len(self.decisions) > _N_TEXTS_KEPT:
             old = self.decisions[-_N_TEXTS_KEPT - 1]
             if old.segments is not None:
-                without = replace(old.segments, prefix="", suffix="", imports="")
+                without = replace(old.segments, prefix="", suffix="", imports="", further=())
                 self.decisions[-_N_TEXTS_KEPT - 1] = replace(old, segments=without)
 
     async def _answer_within(
@@ -327,25 +326,23 @@ class App:
         elif error is not None:
             logger.error("no completion: a fault of tabby-lsp itself", exc_info=error)
 
-    async def _gather(self, ask: Ask) -> tuple[Snippet, ...]:
-        """The snippets for a place; the same ones as before while the cursor stays near it."""
+    async def _gather(self, ask: Ask) -> pipeline.Gathered:
+        """What other files say to a place; the same as before while the cursor stays near it."""
         context = self.settings.context
         if not context.snippets or ask.path is None or ask.root is None:
-            return ()
+            return pipeline.Gathered()
         uri = canonical_uri(ask.uri)
-        line, snippets = self._sticky.get(uri, (None, ()))
+        line, gathered = self._sticky.get(uri, (None, pipeline.Gathered()))
         if line is not None and abs(ask.line - line) <= _STICKY_LINES:
-            return snippets
+            return gathered
         found = await self._neighbours.around(
             ask.path, ask.root, ask.language, ask.others, _GATHER_TIMEOUT_S
         )
         candidates = [SourceText(path, texts) for path, texts in found.files]
-        snippets = await asyncio.to_thread(
-            best_snippets, query_of(ask), candidates, context.max_snippets, context.snippet_chars
-        )
+        gathered = await asyncio.to_thread(gathered_from, candidates, query_of(ask), context)
         if found.is_complete:
-            self._sticky[uri] = (ask.line, snippets)
-        return snippets
+            self._sticky[uri] = (ask.line, gathered)
+        return gathered
 
     def _decision(
         self, ask: Ask, outcome: Outcome, reason: Reason, account: pipeline.Account, total_ms: float

@@ -126,6 +126,13 @@ class Document:
             before = self._since(first_idx, line_idx, offset)
         return before[-n_before_chars:], self._after(line_idx, offset, n_after_chars)
 
+    def further(
+        self, position: Position, n_before_chars: int, n_after_chars: int, n_chars: int
+    ) -> tuple[str, str]:
+        """Give at most `n_chars` of the text beyond such windows: below, and above."""
+        before, after = self.around(position, n_before_chars + n_chars, n_after_chars + n_chars)
+        return after[n_after_chars:], before[: max(0, len(before) - n_before_chars)]
+
     def head(self, position: Position, n_chars: int) -> str:
         """Give about the first `n_chars` characters, in whole lines, all above `position`."""
         taken: list[str] = []
@@ -210,22 +217,20 @@ class Document:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
     def _before(self, line_idx: int, offset: int, n_chars: int) -> str:
-        pieces = [self._lines[line_idx][max(0, offset - n_chars) : offset]]
-        n_missing_chars = n_chars - offset
-        while n_missing_chars > 0 and line_idx > 0:
-            line_idx -= 1
-            pieces.append(self._lines[line_idx][-n_missing_chars:])
-            n_missing_chars -= len(pieces[-1])
-        return "".join(reversed(pieces))
+        first_idx, n_missing_chars = line_idx, n_chars - offset
+        while n_missing_chars > 0 and first_idx > 0:
+            first_idx -= 1
+            n_missing_chars -= len(self._lines[first_idx])
+        text = self._since(first_idx, line_idx, offset)
+        return text[max(0, len(text) - n_chars) :]
 
     def _after(self, line_idx: int, offset: int, n_chars: int) -> str:
-        pieces = [self._lines[line_idx][offset : offset + n_chars]]
-        n_missing_chars = n_chars - len(pieces[0])
-        while n_missing_chars > 0 and line_idx + 1 < len(self._lines):
-            line_idx += 1
-            pieces.append(self._lines[line_idx][:n_missing_chars])
-            n_missing_chars -= len(pieces[-1])
-        return "".join(pieces)
+        line = self._lines[line_idx]
+        last_idx, n_missing_chars = line_idx, n_chars - (len(line) - offset)
+        while n_missing_chars > 0 and last_idx + 1 < len(self._lines):
+            last_idx += 1
+            n_missing_chars -= len(self._lines[last_idx])
+        return "".join([line[offset:], *self._lines[line_idx + 1 : last_idx + 1]])[:n_chars]
 
 
 def canonical_uri(uri: str) -> str:

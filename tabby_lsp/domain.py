@@ -91,6 +91,8 @@ class Segments:
     # leave it out, so that it need not read everything again when an editor puts it there, and the
     # answer may then say it too.
     rest_closes: bool = False
+    # More of the document above and below: for a model to copy from, and not to read.
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.cursor import Cursor, first_line, last_line
 from tabby_lsp.completion.imports import imports_of
-from tabby_lsp.completion.pipeline import Question
+from tabby_lsp.completion.pipeline import Gathered, Question
+from tabby_lsp.completion.snippets import best_snippets, whole_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from tabby_lsp.completion.snippets import SourceText
+    from tabby_lsp.config import ContextSettings
     from tabby_lsp.domain import Shape
     from tabby_lsp.index.neighbours import OpenFile
 
+# Of the document above what a model reads of it, and as much below: for models that copy.
+FURTHER_CHARS = 20_000
+# And of other files, all together.
+FILES_CHARS = 60_000
 # Round the cursor, without its own line, so that the choice stays the same while the line is typed.
 _QUERY_LINES_BEFORE, _QUERY_LINES_AFTER = 10, 8
 
@@ -37,6 +44,7 @@ class Ask:
     prefix: str
     suffix: str
     head: str = ""  # the document's first lines, those above the cursor
+    further: Callable[[], Sequence[str]] = tuple  # what lies beyond prefix and suffix
     n_document_chars: int
     automatic: bool
     n_candidates: int = 1  # how many answers there should be to choose from
@@ -54,6 +62,7 @@ def question_of(ask: Ask) -> Question:
         imports=imports_of(ask.head),
         path=name_below(ask.path, ask.root),
         repository=ask.root.name if ask.root else "",
+        further=ask.further,
         automatic=ask.automatic,
         n_candidates=ask.n_candidates,
         takes_unlikely=ask.takes_unlikely,
@@ -70,6 +79,16 @@ def query_of(ask: Ask) -> str:
     before = ask.prefix.split("\n")[-_QUERY_LINES_BEFORE - 1 : -1]
     after = ask.suffix.split("\n", _QUERY_LINES_AFTER + 1)[1 : _QUERY_LINES_AFTER + 1]
     return "\n".join([*before, *after])
+
+
+def gathered_from(
+    candidates: Sequence[SourceText], query: str, context: ContextSettings
+) -> Gathered:
+    """What other files say to a query."""
+    most, n_chars = context.max_snippets, context.snippet_chars
+    return Gathered(
+        best_snippets(query, candidates, most, n_chars), whole_texts(candidates, FILES_CHARS)
+    )
 
 
 def name_below(path: Path | None, root: Path | None) -> str:

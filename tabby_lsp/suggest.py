@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.cursor import Cursor
 from tabby_lsp.completion.imports import head_of, imports_of
 from tabby_lsp.completion.rest import is_uneven
-from tabby_lsp.completion.snippets import SourceText, best_snippets
+from tabby_lsp.completion.snippets import SourceText
 from tabby_lsp.config import name_of
 from tabby_lsp.domain import Sampling, Snippet, TextRequest, Timings
 from tabby_lsp.rack import NotLoaded
+from tabby_lsp.request import FURTHER_CHARS, gathered_from
 from tabby_lsp.secrets import holds_secret, is_secret_path
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ class Suggest:
             imports=imports_of(head_of(wanted.prefix)),
             path=wanted.path,
             repository=name_of(wanted.git_url) if wanted.git_url else "",
+            further=partial(_further, wanted, cursor),
             automatic=False,  # The client has decided that it wants one.
             sampling=wanted.sampling,
         )
@@ -144,37 +147,31 @@ class Suggest:
             offers_blocks=self._completion.block == "auto",
         )
 
-    async def _gather(self, wanted: Wanted) -> tuple[Snippet, ...]:
+    async def _gather(self, wanted: Wanted) -> pipeline.Gathered:
         """The client's snippets, then those of the repository that it names, as many as fit."""
+        found = await self._from_repository(wanted)
         limits = self._context
         chosen: list[Snippet] = []
         n_chars = 0
-        for snippet in (*wanted.snippets, *await self._from_repository(wanted)):
+        for snippet in (*wanted.snippets, *found.snippets):
             is_fit = n_chars + len(snippet.text) <= limits.snippet_chars
             is_safe = not is_secret_path(snippet.path) and not holds_secret(snippet.text)
             if is_fit and is_safe and len(chosen) < limits.max_snippets:
                 chosen.append(snippet)
                 n_chars += len(snippet.text)
-        return tuple(chosen)
+        return pipeline.Gathered(tuple(chosen), found.texts)
 
-    async def _from_repository(self, wanted: Wanted) -> tuple[Snippet, ...]:
+    async def _from_repository(self, wanted: Wanted) -> pipeline.Gathered:
         root = self._folders.get(name_of(wanted.git_url)) if wanted.git_url else None
         relative = PurePosixPath(wanted.path)
         if root is None or not wanted.path or relative.is_absolute() or ".." in relative.parts:
-            return ()
+            return pipeline.Gathered()
         path = root / Path(relative)
         found = await self._neighbours.around(path, root, wanted.language, (), _GATHER_TIMEOUT_S)
         candidates = [SourceText(name, texts) for name, texts in found.files]
         before = wanted.prefix.split("\n")[-_QUERY_LINES - 1 : -1]
-        limits = self._context
         # Words of long files take a tenth of a second, which the event loop has not.
-        return await asyncio.to_thread(
-            best_snippets,
-            "\n".join(before),
-            candidates,
-            limits.max_snippets,
-            limits.snippet_chars,
-        )
+        return await asyncio.to_thread(gathered_from, candidates, "\n".join(before), self._context)
 
 
 def _document_of(wanted: Wanted) -> str:
@@ -185,6 +182,12 @@ def _document_of(wanted: Wanted) -> str:
     if not wanted.path or not wanted.client:
         return f"tabby:{uuid.uuid4()}"
     return f"tabby:{wanted.client}:{wanted.git_url}:{wanted.path}"
+
+
+def _further(wanted: Wanted, cursor: Cursor) -> tuple[str, str]:
+    """What else the client has sent of the document: below, and above."""
+    above = wanted.prefix[: len(wanted.prefix) - len(cursor.prefix)]
+    return wanted.suffix[len(cursor.suffix) :][:FURTHER_CHARS], above[-FURTHER_CHARS:]
 
 
 def _end_of(prefix: str, n_chars: int) -> str:

@@ -224,6 +224,20 @@ def test_a_version_that_is_not_newer_is_refused(version: int) -> None:
 # --- Positions ---
 
 
+def test_further_text_lies_beyond_the_windows_and_no_further_than_asked_for() -> None:
+    lines = [f"{n:03}\n" for n in range(100)]
+    text = document("".join(lines))
+    cursor = Position(50, 2)
+    before, after = text.around(cursor, 40, 20)
+
+    below, above = text.further(cursor, len(before), len(after), 16)
+    assert below == "".join(lines)[202 + 20 :][:16]
+    assert above == "".join(lines)[: 202 - 40][-16:]
+    everything = text.further(cursor, 40, 20, 10_000)
+    assert everything[1] + before + after + everything[0] == "".join(lines)
+    assert text.further(cursor, 10_000, 10_000, 16) == ("", "")
+
+
 def check_around(drawn: str, n_before: int, n_after: int, expected: tuple[str, str]) -> None:
     """Take so many code points round the cursor `║`, whose position is counted in UTF-16."""
     left, right = drawn.split("║")

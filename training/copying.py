@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tabby_lsp.engines.llama.copying import BREAK, Copying
+from tabby_lsp.engines.llama.copying import Copying
 from tabby_lsp.engines.llama.healing import Vocabulary
 from tabby_lsp.engines.llama.sampling import scores_of
+from tabby_lsp.engines.llama.standing import BREAK
 from tabby_lsp.models.families import CopyGate
+from training.found import N_FACTS, SHARE
+from training.loss import taken
 from training.pieces import END, N_SPECIAL
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 
 # Asks for the counts of all lengths; its own weights are never used.
 ANY_GATE = CopyGate((0.0, 0.0, 0.0, 0.0), (0.0,) * 8)
-_N_FACTS = 4
 _START = -2.5  # a twelfth is copied
 _LARGEST = 19.0  # the product takes none of 20
 # Keeps weights small that hardly matter; times the square of their distance from the start.
@@ -44,8 +46,8 @@ def fit(
     steps = [step for each in asked for step in _steps(model, tokenizer, vocabulary, each)]
     said = torch.tensor([step[0] for step in steps], dtype=torch.float64)
     found = torch.tensor(np.array([step[1] for step in steps]), dtype=torch.float64)
-    weights = torch.zeros(_N_FACTS + ANY_GATE.n_lengths, dtype=torch.float64)
-    weights[_N_FACTS:] = _START
+    weights = torch.zeros(SHARE + ANY_GATE.n_lengths, dtype=torch.float64)
+    weights[SHARE:] = _START
     start = weights.clone()
     weights.requires_grad_()
     optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
@@ -64,14 +66,8 @@ def fit(
 
 def _nats(weights: torch.Tensor, said: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
     """Mean nats a token, with what is copied; as `Copying.mixed` has it."""
-    told = said
-    for place, bias in enumerate(weights[_N_FACTS:]):
-        *facts, share = found[:, place].unbind(1)
-        is_found = facts[0] > 0
-        value = bias + sum(w * fact for w, fact in zip(weights, facts, strict=False))
-        part = torch.sigmoid(value) * is_found
-        told = told * (1 - part) + part * share
-    return -torch.log(told + 1e-9).mean()
+    kept, copied = taken(weights, found)
+    return -torch.log(said * kept + copied + 1e-9).mean()
 
 
 def _steps(
@@ -90,13 +86,13 @@ def _steps(
         right = right_tokens(token, vocabulary.pieces)
         probabilities = scores_of(logits)
         probabilities /= probabilities.sum()
-        found = np.zeros((ANY_GATE.n_lengths, _N_FACTS + 1))
-        for place, counts in enumerate(source.followers(probabilities)):
+        found = np.zeros((ANY_GATE.n_lengths, N_FACTS))
+        for n_same, counts in source.followers(probabilities).items():
             n_found = sum(counts.values())
             share = sum(counts.get(each, 0) for each in right) / n_found
             agreement = max(counts.values()) / n_found
             facts = np.log1p(n_found), agreement, probabilities.max(), float(is_typed)
-            found[place] = (*facts, share)
+            found[n_same - 1] = (*facts, share)
         yield float(probabilities[right].sum()), found
         left = left[len(vocabulary.pieces[token]) :]
         source.hear(token)

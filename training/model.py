@@ -18,9 +18,6 @@ from training.attention import attend
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# So many rows of logits are in memory at a time; more do not fit into a processor's cache.
-_LOGIT_ROWS = 512
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
@@ -129,7 +126,7 @@ class Turns:
 
 
 class Decoder(nn.Module):
-    """Tokens in, loss or logits out; the embedding is the output matrix too."""
+    """Tokens in, logits out; the embedding is the output matrix too."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -158,54 +155,3 @@ class Decoder(nn.Module):
     def logits(self, tokens: Tensor) -> Tensor:
         """[tokens, vocabulary], in float32, of one sample."""
         return self.token_embd(self.stream(tokens, [len(tokens)], torch.float32))
-
-    def loss(
-        self, tokens: Tensor, weights: Tensor, lengths: Sequence[int], dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
-        """Nats, summed by weight, and of each token; a weight is its target's, and 0 skips it."""
-        stream = self.stream(tokens, lengths, dtype)
-        targets = tokens.roll(-1)
-        ahead = weights.roll(-1)
-        ends = torch.tensor(lengths, device=tokens.device).cumsum(0) - 1
-        ahead[ends] = 0
-        rows = ahead.nonzero()[:, 0]
-        nats: Tensor = _Nats.apply(
-            stream[rows].to(dtype), self.token_embd.weight, targets[rows], ahead[rows]
-        )
-        each = torch.zeros_like(ahead).index_put((rows,), nats.detach())
-        return (nats * ahead[rows]).sum(), each.roll(1)
-
-
-class _Nats(torch.autograd.Function):
-    """Cross entropy without keeping logits: a piece at a time, its gradient at once.
-
-    The gradient that comes back must be the rows' weights times one number, as from `Decoder.loss`.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, matrix: Tensor, targets: Tensor, weights: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        matrix_16 = matrix.to(x.dtype)
-        nats = torch.empty(len(x), device=x.device)
-        dx = torch.empty_like(x)
-        dmatrix = torch.zeros_like(matrix)
-        for start in range(0, len(x), _LOGIT_ROWS):
-            rows = slice(start, start + _LOGIT_ROWS)
-            logits = F.linear(x[rows], matrix_16).float()
-            target = targets[rows, None]
-            sums = logits.logsumexp(1, keepdim=True)
-            nats[rows] = (sums - logits.gather(1, target))[:, 0]
-            if torch.is_grad_enabled() or ctx.needs_input_grad[0]:
-                gradient = logits.sub_(sums).exp_()
-                gradient.scatter_add_(1, target, -torch.ones_like(sums))
-                gradient.mul_(weights[rows, None])
-                gradient_16 = gradient.to(x.dtype)
-                dx[rows] = gradient_16 @ matrix_16
-                dmatrix += (gradient_16.T @ x[rows]).float()
-        ctx.save_for_backward(dx, dmatrix, weights)
-        return nats
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        dx, dmatrix, weights = ctx.saved_tensors
-        factor = gradient[0] / weights[0]
-        return dx * factor.to(dx.dtype), dmatrix * factor, None, None

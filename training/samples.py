@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabby_lsp.completion.cursor import Cursor
+from tabby_lsp.completion.discretion import further_without_secrets
 from tabby_lsp.completion.imports import head_of, imports_of
-from tabby_lsp.completion.snippets import SourceText, best_snippets
+from tabby_lsp.completion.snippets import SourceText, best_snippets, whole_texts
 from tabby_lsp.domain import Segments, Snippet
 from tabby_lsp.engines.llama.anchor import drop_anchor, texts_elsewhere
 from tabby_lsp.engines.llama.healing import Vocabulary, n_taken_back
 from tabby_lsp.index.chunks import chunks
 from tabby_lsp.models.families import Fim
+from tabby_lsp.request import FILES_CHARS, FURTHER_CHARS
 from training.pieces import END, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, N_SPECIAL
 from training.positions import hole
 
@@ -197,9 +199,9 @@ class Sampler:
     def _asked(self, file: File, hole: Hole, others: list[SourceText], random: Random) -> Asked:
         text = file.text
         prefix = text[max(0, hole.start - _PREFIX_CHARS) : hole.start]
-        suffix = text[hole.end : hole.end + _SUFFIX_CHARS]
+        suffix, end = text[hole.end : hole.end + _SUFFIX_CHARS], hole.end + _SUFFIX_CHARS
         if random.random() < 0.08:
-            suffix = ""  # the end of a file that grows
+            suffix, end = "", len(text)  # the end of a file that grows
         elif random.random() < 0.12:
             suffix = "\n" + _after_block(text, hole)[:_SUFFIX_CHARS]  # a function that grows
         rest_closes = Cursor(prefix=prefix, suffix=suffix, language="python").rest_closes
@@ -210,6 +212,10 @@ class Sampler:
             path=file.path if random.random() < 0.9 else "",
             snippets=_snippets(prefix, suffix, others) if others else (),
             rest_closes=rest_closes,
+            further=(
+                *whole_texts(others, FILES_CHARS),
+                *_further(text, hole.start - len(prefix), end),
+            ),
         )
         longest = MAX_PROMPT if random.random() < 0.5 else random.randint(_MIN_PROMPT, MAX_PROMPT)
         anchor, prompt = drop_anchor(segments, FIM, self._tokens, longest)
@@ -243,6 +249,13 @@ def _line_starts(text: str) -> list[int]:
 def _share(file: File) -> float:
     share = min(len(file.text), 30_000) ** 0.8
     return share * 0.35 if _IS_TEST.search(file.path) else share
+
+
+def _further(text: str, start: int, end: int) -> tuple[str, ...]:
+    """What lies beyond the windows that begin and end there: below, and above."""
+    above = text[max(0, start - FURTHER_CHARS) : start]
+    below = text[end : end + FURTHER_CHARS]
+    return further_without_secrets(below), further_without_secrets(above)
 
 
 def _after_block(text: str, hole: Hole) -> str:

@@ -25,6 +25,8 @@ import torch.multiprocessing as mp
 from torch.nn import functional as F
 
 from training import samples
+from training.found import SHARE, found
+from training.loss import loss as loss_of
 from training.model import Decoder, Shape
 from training.muon import Muon
 
@@ -105,6 +107,7 @@ def _work(
     device = _prepare(rank, n_ranks, plan)
     model, saved = load(plan)
     model.to(device)
+    gate = _gate(plan, device)
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and n.startswith("blk")]
     others = [p for n, p in model.named_parameters() if p.dim() != 2 or not n.startswith("blk")]
     muon = Muon(matrices, plan.muon_rate)
@@ -130,7 +133,7 @@ def _work(
         mine = np.zeros((2, len(_ROLE_NAMES)))
         n_mine = 0
         while (place := _take(ticket, (step - first) * n_batches, n_batches)) is not None:
-            sums, n = _learn(model, batches[place], device, dtype)
+            sums, n = _learn(model, gate, batches[place], dtype)
             mine += sums
             n_mine += n
         used_s, mine, n_step = _share(model, mine, n_mine, time.monotonic() - began_s, n_ranks)
@@ -152,7 +155,7 @@ def _work(
             _save(plan, model, muon, adam, step + 1, used_s, n_tokens)
             saved_s = used_s
         if is_over or used_s - measured_s > _MEASURE_S or step == first:
-            _measure(plan, step, model, device, dtype)
+            _measure(plan, step, model, gate, dtype)
             measured_s = used_s
         if is_over:
             break
@@ -191,6 +194,16 @@ def load(plan: Plan) -> tuple[Decoder, Mapping[str, Any]]:
     model = Decoder(plan.shape)
     model.start(torch.Generator().manual_seed(plan.seed))
     return model, {}
+
+
+def _gate(plan: Plan, device: torch.device) -> torch.Tensor | None:
+    """The copy gate of the model to go on from, as `training.loss` has it."""
+    if plan.start is None:
+        return None
+    from training.export import read_gate
+
+    gate = read_gate(plan.start)
+    return gate and torch.tensor([*gate.weights, *gate.biases], device=device)
 
 
 def load_checkpoint(out: Path) -> tuple[Decoder, Mapping[str, Any]]:
@@ -241,20 +254,26 @@ def _take(ticket: Synchronized[int], first: int, n: int) -> int | None:
 
 
 def _learn(
-    model: Decoder, batch: Batch, device: torch.device, dtype: torch.dtype
+    model: Decoder, gate: torch.Tensor | None, batch: Batch, dtype: torch.dtype
 ) -> tuple[np.ndarray, int]:
-    loss, nats, roles = _nats(model, batch, device, dtype)
+    loss, nats, roles = _nats(model, gate, batch, dtype)
     loss.backward()
     return _by_role(nats, roles), len(roles)
 
 
 def _nats(
-    model: Decoder, batch: Batch, device: torch.device, dtype: torch.dtype
+    model: Decoder, gate: torch.Tensor | None, batch: Batch, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    device = model.token_embd.weight.device
     tokens = torch.from_numpy(np.concatenate([t for t, _ in batch]).astype(np.int64)).to(device)
     roles = torch.from_numpy(np.concatenate([r for _, r in batch]).astype(np.int64)).to(device)
     weights = torch.tensor(ROLE_WEIGHTS, device=device)[roles]
-    loss, nats = model.loss(tokens, weights, [len(t) for t, _ in batch], dtype)
+    copies = None
+    if gate is not None:
+        n_lengths = len(gate) - SHARE
+        facts = np.concatenate([found(t, r, n_lengths) for t, r in batch])
+        copies = gate, torch.from_numpy(facts).to(device)
+    loss, nats = loss_of(model, tokens, weights, [len(t) for t, _ in batch], dtype, copies)
     return loss, nats, roles
 
 
@@ -304,7 +323,7 @@ def _log(
 
 @torch.no_grad()
 def _measure(
-    plan: Plan, step: int, model: Decoder, device: torch.device, dtype: torch.dtype
+    plan: Plan, step: int, model: Decoder, gate: torch.Tensor | None, dtype: torch.dtype
 ) -> None:
     path = samples.held_out(plan.shards)
     if not path.exists():
@@ -312,7 +331,7 @@ def _measure(
     tally = np.zeros((2, len(_ROLE_NAMES)))
     held_out = list(samples.read(path))[:_N_HELD_OUT]
     for start in range(0, len(held_out), 6):
-        _, nats, roles = _nats(model, held_out[start : start + 6], device, dtype)
+        _, nats, roles = _nats(model, gate, held_out[start : start + 6], dtype)
         tally += _by_role(nats, roles)
     _write(plan, {"step": step + 1, "held_out": _losses(tally)})
 

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from tabby_lsp.documents import Document, Position
 from tabby_lsp.domain import EngineError
 from tabby_lsp.languages import language_of
 from tabby_lsp.models.cursor import shown
-from tabby_lsp.request import Ask
+from tabby_lsp.request import FURTHER_CHARS, Ask
 
 if TYPE_CHECKING:
     from tabby_lsp.config import Settings
@@ -100,6 +101,7 @@ def _ask(document: Document, path: Path, position: Position, settings: Settings)
         prefix=prefix,
         suffix=suffix,
         head=document.head(position, HEAD_CHARS),
+        further=partial(document.further, position, len(prefix), len(suffix), FURTHER_CHARS),
         n_document_chars=document.n_chars,
         automatic=False,
     )

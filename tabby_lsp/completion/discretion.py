@@ -42,6 +42,14 @@ def without_secrets(text: str) -> str:
     return "".join(lines)
 
 
+def further_without_secrets(text: str) -> str:
+    """The same for text that lies further off; its first and last lines are left out.
+
+    They may hold a value whose name stands in the text that they were cut off from.
+    """
+    return without_secrets("".join(whole_lines(text)[_MOST_LINES_APART:-_MOST_LINES_APART]))
+
+
 def sides_without_secrets(prefix: str, suffix: str) -> tuple[str, str]:
     """The same for both sides of a cursor, before which its own line is left as it is there."""
     prefix, suffix = without_secrets(prefix), without_secrets(suffix)

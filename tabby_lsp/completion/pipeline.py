@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.cache import NOTHING, CompletionCache
 from tabby_lsp.completion.confidence import Confidence
-from tabby_lsp.completion.discretion import sides_without_secrets, without_secrets
+from tabby_lsp.completion.discretion import (
+    further_without_secrets,
+    sides_without_secrets,
+    without_secrets,
+)
 from tabby_lsp.completion.following import accepted, entered, past_closers
 from tabby_lsp.completion.indentation import MODEL_STEP, for_model, from_model, step_of
 from tabby_lsp.completion.place import Place
@@ -32,13 +37,15 @@ from tabby_lsp.domain import (
 from tabby_lsp.secrets import holds_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from tabby_lsp.completion.cursor import Cursor
     from tabby_lsp.completion.trigger import Scope
     from tabby_lsp.domain import Finish
 
 
+# Of the document above and below, the same at most keys.
+_N_FURTHER_KEPT = 16
 # No answer goes on after so many blank lines (`stops.py`).
 _END_OF_ANY = ("\n\n\n",)
 
@@ -52,6 +59,7 @@ class Question:
     path: str  # relative to the workspace folder; "" where there is none
     imports: str = ""  # the file's, those above the cursor
     repository: str
+    further: Callable[[], Sequence[str]] = tuple  # more of the document, the nearest last
     automatic: bool  # asked by the editor on its own, not by the user
     is_ahead: bool = False  # asked by nobody yet
     n_candidates: int = 1  # how many answers there should be to choose from
@@ -62,6 +70,14 @@ class Question:
     def place(self) -> Place:
         """What the cache knows it by."""
         return Place(self.uri, self.cursor.prefix, self.cursor.suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What other files have to say."""
+
+    snippets: tuple[Snippet, ...] = ()  # to be read
+    texts: tuple[str, ...] = ()  # to be copied from, the nearest last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +134,7 @@ async def ask_model(
     question: Question,
     limits: Limits,
     cache: CompletionCache,
-    gather: Callable[[], Awaitable[tuple[Snippet, ...]]],
+    gather: Callable[[], Awaitable[Gathered]],
     engine: Engine,
     account: Account,
 ) -> Answer:
@@ -198,7 +214,7 @@ def first_lines(text: str, question: Question) -> Completion | None:
     return postprocess(whole, question.cursor, "block") if whole.strip() else None
 
 
-def _segments(question: Question, snippets: tuple[Snippet, ...], step: str) -> Segments:
+def _segments(question: Question, gathered: Gathered, step: str) -> Segments:
     prefix, suffix = sides_without_secrets(question.cursor.prefix, question.cursor.suffix)
     return Segments(
         prefix=for_model(prefix, step),
@@ -207,9 +223,15 @@ def _segments(question: Question, snippets: tuple[Snippet, ...], step: str) -> S
         path=question.path,
         repository=question.repository,
         language=question.cursor.language,
-        snippets=snippets,
+        snippets=gathered.snippets,
         rest_closes=question.cursor.rest_closes,
+        further=(*gathered.texts, *(_further(text, step) for text in question.further())),
     )
+
+
+@lru_cache(maxsize=_N_FURTHER_KEPT)
+def _further(text: str, step: str) -> str:
+    return for_model(further_without_secrets(text), step)
 
 
 def _remember_end(question: Question, completion: Completion, cache: CompletionCache) -> None:

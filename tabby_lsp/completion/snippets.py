@@ -81,6 +81,19 @@ def best_snippets(
     return tuple(Snippet(path, text, rank) for path, _, text, rank in sorted(ranked))
 
 
+def whole_texts(candidates: Sequence[SourceText], max_chars: int) -> tuple[str, ...]:
+    """The files themselves, the first one last, together at most `max_chars` long."""
+    texts: list[str] = []
+    for source in candidates:
+        if max_chars <= 0:
+            break
+        if is_secret_path(source.path) or _may_hold_secret(source.chunks):
+            continue
+        texts.append("".join(source.chunks)[:max_chars])
+        max_chars -= len(texts[-1])
+    return tuple(reversed(texts))
+
+
 def _ranked(query: str, candidates: Sequence[SourceText]) -> list[tuple[SourceText, int]]:
     """Chunks that share enough words with the query, the most similar first.
 

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import logging
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Timings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import ChatRequest, GenerationRequest
     from tabby_lsp.host.conversation import Conversation
+    from tabby_lsp.host.frames import Json
     from tabby_lsp.host.link import Link
     from tabby_lsp.host.model import HostedModel
 
@@ -58,6 +60,8 @@ class HostedEngine:
         self._n_evaluated = 0
         self._n_generated = 0
         self._is_closed = False
+        # What further text the host has, and by which conversation it has come there.
+        self._told: tuple[Conversation | None, tuple[str, ...]] = (None, ())
 
     @property
     def status(self) -> EngineStatus:
@@ -122,7 +126,7 @@ class HostedEngine:
         await self.load()
         conversation = self._conversation
         assert conversation is not None, "it is there once the model is loaded"
-        question = {"do": do, "model": self._number, "request": packed(request)}
+        question = {"do": do, "model": self._number, **self._asked(request, conversation)}
         self._n_asked += 1
         self._was_asked = True
         before = Timings()
@@ -141,6 +145,17 @@ class HostedEngine:
                 self._message = ""
         finally:
             self._n_asked -= 1
+
+    def _asked(self, request: Any, conversation: Conversation) -> Json:
+        """The request; text that stays the same from key to key is sent once."""
+        segments = getattr(request, "segments", None)
+        if segments is None or not segments.further:
+            return {"request": packed(request)}
+        told, self._told = self._told, (conversation, segments.further)
+        if told != self._told:
+            return {"request": packed(request)}
+        same = replace(request, segments=replace(segments, further=()))
+        return {"request": packed(same), "further": "same"}
 
     def _begin_loading(self, pause_s: float) -> None:
         self._loading = asyncio.ensure_future(self._load(pause_s))

@@ -34,13 +34,13 @@ def question(cursor: Cursor) -> pipeline.Question:
 def show(cursor: Cursor, said: str, cache: CompletionCache) -> Completion | None:
     """Ask a model that says this."""
 
-    async def no_snippets() -> tuple[()]:
-        return ()
+    async def no_files() -> pipeline.Gathered:
+        return pipeline.Gathered()
 
     async def run() -> pipeline.Answer:
         engine = ScriptedEngine([Line("", "", said)])
         return await pipeline.ask_model(
-            question(cursor), LIMITS, cache, no_snippets, engine, pipeline.Account()
+            question(cursor), LIMITS, cache, no_files, engine, pipeline.Account()
         )
 
     return asyncio.run(run()).completion

@@ -28,13 +28,13 @@ def ask(
     cache = cache or CompletionCache()
     engine = ScriptedEngine([Line("", "", answer) for answer in answers])
 
-    async def no_snippets() -> tuple[()]:
-        return ()
+    async def no_files() -> pipeline.Gathered:
+        return pipeline.Gathered()
 
     async def run() -> pipeline.Answer:
         known = pipeline.at_hand(question, cache)
         return known or await pipeline.ask_model(
-            question, LIMITS, cache, no_snippets, engine, pipeline.Account()
+            question, LIMITS, cache, no_files, engine, pipeline.Account()
         )
 
     return asyncio.run(run())

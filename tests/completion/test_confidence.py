@@ -53,11 +53,11 @@ def ask(
     limits: pipeline.Limits = LIMITS,
     cache: CompletionCache | None = None,
 ) -> pipeline.Answer:
-    async def no_snippets() -> tuple[()]:
-        return ()
+    async def no_files() -> pipeline.Gathered:
+        return pipeline.Gathered()
 
     cache = cache or CompletionCache()
-    work = pipeline.ask_model(question, limits, cache, no_snippets, engine, pipeline.Account())
+    work = pipeline.ask_model(question, limits, cache, no_files, engine, pipeline.Account())
     return asyncio.run(work)
 
 

@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabby_lsp.completion.discretion import sides_without_secrets, without_secrets
+from tabby_lsp.completion.discretion import (
+    further_without_secrets,
+    sides_without_secrets,
+    without_secrets,
+)
 from tabby_lsp.secrets import holds_secret
 
 AWS = "AKIA" + "Q7ZP2LMV9XKD4TRE"  # in two parts, so that no scanner takes this file for a leak
@@ -60,6 +64,23 @@ def test_code_below_the_mention_of_a_key_is_kept() -> None:
         'if text.startswith("-----BEGIN PRIVATE KEY-----"):\n    return parse(text)\n',
         'if text.startswith("\n    return parse(text)\n',
     )
+
+
+def test_of_what_lies_further_off_the_edges_are_left_out() -> None:
+    lines = [f"line {n}\n" for n in range(30)]
+    secret = [*lines[:12], f'KEY = "{AWS}"\n', *lines[12:]]
+
+    assert further_without_secrets("".join(lines)) == "".join(lines[6:-6])
+    assert further_without_secrets("".join(lines[:12])) == ""
+    shown = "".join([*lines[6:12], "KEY = ...\n", *lines[12:-6]])
+    assert further_without_secrets("".join(secret)) == shown
+
+
+@pytest.mark.parametrize("secret", IN_TWO_LINES)
+def test_a_value_that_is_cut_off_from_its_name_is_left_out(secret: str) -> None:
+    lines = [*secret.splitlines(keepends=True), *(f"\nline_{n} = {n}" for n in range(20))]
+    for n_above in range(1, len(secret.splitlines())):
+        assert VALUE not in further_without_secrets("".join(lines[n_above:]))
 
 
 def test_line_ends_are_kept() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabby_lsp.completion import snippets
-from tabby_lsp.completion.snippets import MAX_PER_FILE, SourceText, best_snippets
+from tabby_lsp.completion.snippets import MAX_PER_FILE, SourceText, best_snippets, whole_texts
 from tabby_lsp.domain import Snippet
 
 if TYPE_CHECKING:
@@ -121,6 +121,19 @@ def test_nothing_comes_from_a_file_whose_secret_lies_across_a_cut() -> None:
 
 def test_nothing_comes_from_a_file_with_a_secret_name() -> None:
     check({"prices.env": [LINE_PRICE], ".ssh/prices.py": [LINE_PRICE]}, [])
+
+
+def test_whole_files_are_copied_from_the_nearest_last() -> None:
+    secret = "password = 'winter-2024-oak'\n"
+    sources = [
+        SourceText("a.py", ("a1\n", "a2\n")),
+        SourceText("b.py", ("b1\n", secret)),
+        SourceText("c.env", ("c1\n",)),
+        SourceText("d.py", ("d1\n",)),
+    ]
+    assert whole_texts(sources, 100) == ("d1\n", "a1\na2\n")
+    assert whole_texts(sources, 8) == ("d1", "a1\na2\n")
+    assert whole_texts(sources, 6) == ("a1\na2\n",)
 
 
 def test_snippets_are_whole_lines_without_blank_ones_round_them() -> None:

@@ -156,6 +156,22 @@ def test_inspect_shows_the_segments_when_asked(ready: Client) -> None:
     ready.close("untitled:seen")
 
 
+def test_what_lies_beyond_the_windows_goes_to_the_engine_too(ready: Client) -> None:
+    above = "".join(f"far_{n} = {n}  # {'.' * 40}\n" for n in range(300))
+    text, cursor = constructor("Far")
+    below = above.replace("far_", "deep_")
+    ready.open("untitled:far", above + text + below)
+    ready.complete("untitled:far", {**cursor, "line": cursor["line"] + 300})
+    segments = last_decision(ready, "untitled:far", prompt=True)["segments"]
+    under, over = segments["further"]
+    assert over in above.removesuffix(segments["prefix"])
+    assert "far_10 " in over
+    assert "far_10 " not in segments["prefix"]
+    assert under in below
+    assert "deep_200 " in under
+    ready.close("untitled:far")
+
+
 def test_accepting_never_fails(ready: Client) -> None:
     text, cursor = constructor("Taken")
     ready.open("untitled:taken", text)

@@ -219,6 +219,15 @@ def test_what_stands_elsewhere_is_what_stands_there_now() -> None:
     assert elsewhere(place(body.replace("x0", "w"), "", **shelf))[-1] == above.replace("x0", "w")
 
 
+def test_what_lies_further_off_is_copied_from_and_never_read() -> None:
+    further = ("below\r\n", "above\n" * 2_000)
+    segments = place(ABOVE + "    c", further=further)
+    anchor, prompt = drop_anchor(segments, FIM, tokenize, 1_000)
+
+    assert texts_elsewhere(anchor, segments)[:2] == ("below\n", further[1])
+    assert prompt == drop_anchor(place(ABOVE + "    c"), FIM, tokenize, 1_000)[1]
+
+
 def test_where_the_prefix_is_first_the_window_is_elsewhere() -> None:
     anchor, _ = drop_anchor(place(ABOVE + "    c"), FIM, tokenize, 1_000)
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabby_lsp.engines.llama.copying import BREAK, Copying, Searched, copying
+from tabby_lsp.engines.llama.copying import Copying, Searched, copying
+from tabby_lsp.engines.llama.standing import BREAK
 from tabby_lsp.models.families import CopyGate
 
 N_VOCAB = 12
@@ -93,9 +94,9 @@ def test_an_answer_does_not_copy_itself() -> None:
     for token in (8, 5, 8):
         source.hear(token)
 
-    assert source.followers(np.exp(flat)) == []
+    assert source.followers(np.exp(flat)) == {}
     source.hear(3)
-    assert [likeliest(flat).token, source.followers(np.exp(flat))] == [7, []]
+    assert [likeliest(flat).token, source.followers(np.exp(flat))] == [7, {}]
 
 
 def test_nothing_follows_where_nothing_was_said() -> None:
@@ -107,6 +108,15 @@ def test_of_many_places_the_nearest_count() -> None:
 
     assert probabilities([*far, *near], [3])[7] == pytest.approx(0.5 / N_VOCAB)
     assert probabilities([*far, *near[3:]], [3])[7] > 0.5 / N_VOCAB
+
+
+def test_of_two_tokens_and_more_far_places_count_too() -> None:
+    gate = CopyGate((0.0, 0.0, 0.0, 0.0), (-15.0, 0.0))
+    near = [5, 3, 8] * 256
+
+    assert probabilities([4, 3, 7, BREAK, *near], [4, 3], gate)[7] > 0.5
+    assert probabilities([4, 3, 7, BREAK, *near], [4, 3], gate, only={7, 9})[7] > 0.5
+    assert probabilities([4, 3, 7, BREAK, *near], [4, 3], gate, only={8, 9})[8] < 0.6
 
 
 @given(elsewhere=TOKENS, before=TOKENS.filter(bool), said=TOKENS, seed=st.integers(0, 99))

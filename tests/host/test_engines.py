@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from tabby_lsp.config import LocalSettings
 from tabby_lsp.domain import EngineError, GenerationRequest, Piece, Segments, Timings
 from tabby_lsp.host import engines
+from tabby_lsp.host.door import Window, complete
 from tabby_lsp.host.engines import HostedEngine
 from tabby_lsp.host.model import HostedModel
-from tabby_lsp.host.packing import packed
+from tabby_lsp.host.packing import packed, unpacked
 from tabby_lsp.models.memory import DoesNotFit
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Host:
         self.pid, self.is_open, self.was_parting, self.has_hung = 1, True, False, False
         self.listeners: list[Callable[[], None]] = []
         self.totals: dict[int, Any] = {}
+        self.asked: list[dict[str, Any]] = []
 
     def join(self) -> None: ...
 
@@ -51,6 +54,7 @@ class Host:
             if error is not None:
                 raise error
         else:
+            self.asked.append(question)
             yield {"piece": packed(Piece("y", -1.0, Timings(), "stop"))}
 
 
@@ -95,3 +99,33 @@ def test_what_nobody_has_foreseen_is_told_and_tried_again(monkeypatch: pytest.Mo
 
     assert "Too many open files" in first
     assert others == ["away", "y", "ready"]
+
+
+def test_text_that_stays_the_same_goes_to_the_host_once() -> None:
+    """A hundred thousand characters at each key would take longer than the key's token."""
+    texts = [("far " * 50,), ("far " * 50,), ("near",), (), ("near",), ("far " * 50,)]
+    requests = [replace(REQUEST, segments=replace(REQUEST.segments, further=t)) for t in texts]
+    hosts = [Host(), Host()]
+
+    async def ask() -> None:
+        engine = HostedEngine(MODEL, (), cast("Link", hosts[0]))
+        for request in requests:
+            assert [piece.text async for piece in engine.complete(request)] == ["y"]
+        # The next host has heard nothing of it.
+        hosts[0].was_parting = True
+        for listener in hosts[0].listeners:
+            listener()
+        engine._link = cast("Link", hosts[1])
+        assert [piece.text async for piece in engine.complete(requests[-1])] == ["y"]
+        await engine.close()
+
+    asyncio.run(ask())
+    assert [each.get("further") for each in hosts[0].asked] == [
+        None, "same", None, None, "same", None,
+    ]  # fmt: skip
+    assert "further" not in hosts[1].asked[0]
+    window = Window(1, cast("asyncio.StreamWriter", None))
+    for asked, request in zip(hosts[0].asked, requests, strict=True):
+        window.models[asked["model"]] = MODEL
+        complete(window, asked)
+        assert unpacked(GenerationRequest, asked["request"]) == request

@@ -9,14 +9,21 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from tabby_lsp.engines.llama.copying import Copying
+from tabby_lsp.engines.llama.standing import BREAK
 from training import samples
 from training.attention import attend
+from training.copying import ANY_GATE
+from training.found import AGREEMENT, COUNT, SHARE, SURENESS, found
+from training.loss import loss, taken
 from training.model import Decoder, Shape
 from training.muon import orthogonal
+from training.pieces import N_SPECIAL
 from training.recipe import SHAPES, n_parameters, shape_for
 from training.samples import CONTEXT, MIDDLE, PREFIX, Sample
 from training.train import Plan, load, rate_at, train
@@ -51,8 +58,8 @@ def test_the_loss_and_its_gradients_are_cross_entropys_of_each_sample_alone() ->
     tokens = torch.randint(0, 64, (700,))
     weights = torch.randint(0, 4, (700,)).float()
     lengths = [300, 1, 399]
-    loss, nats = decoder.loss(tokens, weights, lengths, torch.float32)
-    loss.backward()
+    surprise, nats = loss(decoder, tokens, weights, lengths, torch.float32)
+    surprise.backward()
     ours = [parameter.grad.clone() for parameter in decoder.parameters()]
     decoder.zero_grad()
     plain = torch.zeros(())
@@ -61,10 +68,53 @@ def test_the_loss_and_its_gradients_are_cross_entropys_of_each_sample_alone() ->
             each = F.cross_entropy(decoder.logits(part)[:-1], part[1:], reduction="none")
             plain = plain + (each * weight[1:]).sum()
     plain.backward()
-    assert loss.item() == pytest.approx(plain.item(), rel=1e-4)
+    assert surprise.item() == pytest.approx(plain.item(), rel=1e-4)
     assert (nats[weights == 0] == 0).all()
     for a, parameter in zip(ours, decoder.parameters(), strict=True):
         assert torch.allclose(a, parameter.grad, atol=1e-3, rtol=1e-3)
+
+
+def test_less_is_learned_from_what_is_copied() -> None:
+    decoder = model()
+    tokens = torch.randint(0, 64, (90,))
+    weights = torch.randint(1, 4, (90,)).float()
+    facts = torch.rand(90, 2, 5)
+    facts[..., COUNT] *= torch.rand(90, 2) > 0.5  # nothing found
+    facts[..., SURENESS] = 0
+    gate = torch.tensor([0.3, 1.0, -2.0, 0.5, -1.0, 0.2])
+    surprise, nats = loss(decoder, tokens, weights, [90], torch.float32, (gate, facts))
+    surprise.backward()
+    ours = [parameter.grad.clone() for parameter in decoder.parameters()]
+    decoder.zero_grad()
+    every = decoder.logits(tokens)[:-1].softmax(1)
+    facts = facts[1:].clone()
+    facts[..., SURENESS] = every.detach().amax(1)[:, None]
+    kept, copied = taken(gate, facts)
+    each = -(kept * every.gather(1, tokens[1:, None])[:, 0] + copied).log()
+    plain = (each * weights[1:]).sum()
+    plain.backward()
+    assert surprise.item() == pytest.approx(plain.item(), rel=1e-4)
+    assert torch.allclose(nats[1:], each, atol=1e-4)
+    for a, parameter in zip(ours, decoder.parameters(), strict=True):
+        assert torch.allclose(a, parameter.grad, atol=1e-3, rtol=1e-3)
+
+
+def test_what_is_found_for_all_tokens_is_what_the_product_finds_for_each() -> None:
+    random = np.random.default_rng(1)
+    ids = random.integers(N_SPECIAL - 1, N_SPECIAL + 5, 200).astype(np.uint16)
+    roles = np.repeat([CONTEXT, PREFIX, MIDDLE], [100, 60, 40]).astype(np.uint8)
+    facts = found(ids, roles, ANY_GATE.n_lengths)
+    texts = [BREAK if token < N_SPECIAL else int(token) for token in ids]
+    for place in range(1, 200):
+        copying = Copying(ANY_GATE, [], texts[: min(place, 160)])
+        for token in texts[160:place]:
+            copying.hear(token)
+        expected = np.zeros((ANY_GATE.n_lengths, 3))
+        for n_same, counts in copying.followers(np.ones(64)).items():
+            n_found = sum(counts.values())
+            share = counts.get(int(ids[place]), 0) / n_found
+            expected[n_same - 1] = np.log1p(n_found), max(counts.values()) / n_found, share
+        assert np.allclose(facts[place][:, [COUNT, AGREEMENT, SHARE]], expected)
 
 
 def test_no_sample_sees_another() -> None:

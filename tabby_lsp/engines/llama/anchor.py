@@ -141,20 +141,22 @@ def _spelled(anchor: Anchor, tail: str, tokenize: Tokenize) -> list[int]:
 def texts_elsewhere(anchor: Anchor, segments: Segments) -> tuple[str, ...]:
     """What there is of text that is not in the open text, read or not; the nearest last.
 
-    It is as it is now, also where the anchor shows what was there before.
+    It is as it is now, also where the anchor shows what was there before; of what was not chosen
+    to be read at all, `segments.further`, no more is left out.
     """
     prefix = unix(segments.prefix)
     n_shown = len(anchor.fixed) + len(_tail(anchor.fixed, prefix) or "")
     above = prefix[: max(0, len(prefix) - n_shown)]
     imports = unix(segments.imports)
-    texts = (
+    near = (
         *(each.text for each in sorted(anchor.snippets, key=lambda each: -each.rank)),
         _right_of(segments)[:_MOST_ELSEWHERE_CHARS],
         "" if imports in prefix else imports,
         above[-_MOST_ELSEWHERE_CHARS:],
         "" if anchor.is_open else anchor.fixed,
     )
-    return tuple(unix(text)[:_MOST_ELSEWHERE_CHARS] for text in texts if text)
+    texts = (*segments.further, *(text[:_MOST_ELSEWHERE_CHARS] for text in near))
+    return tuple(unix(text) for text in texts if text)
 
 
 def _about(segments: Segments) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.engines.llama.kv import n_common
 from tabby_lsp.engines.llama.sampling import likeliest, scores_of
+from tabby_lsp.engines.llama.standing import BREAK, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from tabby_lsp.engines.llama.sampling import Choice, Choose
     from tabby_lsp.models.families import CopyGate
 
-# Between two texts: no token, and nothing that is the same on both sides of it.
-BREAK = -1
 # A table of zeros has thousands, and to look at each takes longer than the model does.
 _MOST_PLACES = 256
 
@@ -42,12 +41,11 @@ class Searched:
 
     def __init__(self, elsewhere: Sequence[int]) -> None:
         # It begins with a break, so that there is something before each place.
-        self.tokens = array("i", (BREAK,))
-        self._places: dict[int, list[int]] = {}
-        self._append(elsewhere)
-        self._append((BREAK,))
+        self.tokens = array("i", (BREAK, *elsewhere, BREAK))
+        self._elsewhere = Standing(self.tokens)
         self._n_elsewhere = len(self.tokens)
         self._before: list[int] = []
+        self._places: dict[int, list[int]] = {}  # of these
 
     def read(self, before: Sequence[int]) -> None:
         """Have this stand before the cursor."""
@@ -63,7 +61,17 @@ class Searched:
 
     def places(self, token: int) -> list[int]:
         """Where a token has something behind it; of many places the nearest."""
-        return self._places.get(token, [])[-_MOST_PLACES:]
+        near = self._places.get(token, [])[-_MOST_PLACES:]
+        return self._elsewhere.places(token, _MOST_PLACES - len(near)) + near
+
+    def places_behind(self, before: int, token: int) -> list[int]:
+        """The same of those places elsewhere where another token stands before it."""
+        return self._elsewhere.places_behind(before, token, _MOST_PLACES)
+
+    @property
+    def n_elsewhere(self) -> int:
+        """Places below this one are elsewhere."""
+        return self._n_elsewhere
 
     def _append(self, tokens: Sequence[int]) -> None:
         token = self.tokens[-1]
@@ -106,10 +114,10 @@ class Copying:
 
         What is there when it is called is `total`.
         """
-        places, is_narrowed = self._places(scores)
-        if not places:
+        is_narrowed = _is_narrowed(scores)
+        runs = self._runs(scores if is_narrowed else None)
+        if not runs:
             return total
-        runs = self._runs(places)
         kept, copied = 1.0, dict.fromkeys(runs[0][0], 0.0)
         for counts, lengths in reversed(runs):
             n_found = sum(counts.values())
@@ -118,46 +126,65 @@ class Copying:
                 lengths, n_found, agreement, 1 / total, is_typed=is_narrowed
             )
             for token, count in counts.items():
-                copied[token] += (kept - left) * count / n_found
+                copied[token] = copied.get(token, 0.0) + (kept - left) * count / n_found
             kept = left
         # Held against what the model keeps, so that nothing changes but these.
         for token, share in copied.items():
             scores[token] += share / kept * total
         return total / kept
 
-    def followers(self, scores: NDArray[Any]) -> list[dict[int, int]]:
-        """Which tokens that may be said stand behind the last one elsewhere, and how often each.
+    def followers(self, scores: NDArray[Any]) -> dict[int, dict[int, int]]:
+        """Which tokens that may be said stand behind the last ones elsewhere, and how often each.
 
-        First behind the last token alone, then behind the last two, and so on while there are any.
+        By how many of the last tokens are the same there, the fewest first.
         """
-        runs = self._runs(self._places(scores)[0])
-        return [counts for counts, lengths in runs for _ in lengths]
+        runs = self._runs(scores if _is_narrowed(scores) else None)
+        return {n_same: counts for counts, lengths in runs for n_same in lengths}
 
-    def _runs(self, places: list[int]) -> list[tuple[dict[int, int], range]]:
-        """What follows, with all the lengths for which it is the same; the shortest first."""
-        tokens, heard, n_lengths = self._searched.tokens, self._heard, self._gate.n_lengths
+    def _runs(self, sayable: NDArray[Any] | None) -> list[tuple[dict[int, int], range]]:
+        """What follows, with all the lengths for which it is the same; the shortest first.
+
+        Where not all may be said, those are `sayable` whose score is not 0.
+        """
+        tokens = self._searched.tokens
         runs: list[tuple[dict[int, int], range]] = []
-        n_same = 0
-        while places:
-            n_before, n_found = n_same, len(places)
-            counts = _counted([tokens[p + 1] for p in places])
-            while len(places) == n_found:
-                n_same += 1
-                wanted = heard[-1 - n_same]
-                if wanted == BREAK or n_same == n_lengths:
-                    places = []
+        places, first, n_same = self._places(sayable), 1, 1
+        while self._heard[-1] != BREAK:
+            longer = self._with_one_more(places, n_same, sayable)
+            # From the second token on more places are looked at.
+            if n_same == 1 or len(longer) != len(places):
+                if places:
+                    counts = _counted([tokens[place + 1] for place in places])
+                    runs.append((counts, range(first, n_same + 1)))
+                if not longer:
                     break
-                places = [p for p in places if tokens[p - n_same] == wanted]
-            runs.append((counts, range(n_before + 1, n_same + 1)))
+                first = n_same + 1
+            places, n_same = longer, n_same + 1
         return runs
 
-    def _places(self, scores: NDArray[Any]) -> tuple[list[int], bool]:
-        """Where the last token has something behind it that may be said; whether not all may be."""
-        places = self._searched.places(self._heard[-1])
-        if not places or not _is_narrowed(scores):
-            return places, False
+    def _places(self, sayable: NDArray[Any] | None) -> list[int]:
+        """Where the last token has something behind it that may be said."""
+        return self._those(self._searched.places(self._heard[-1]), sayable)
+
+    def _with_one_more(
+        self, places: list[int], n_same: int, sayable: NDArray[Any] | None
+    ) -> list[int]:
+        """Those of the places where one more token is the same, when `n_same` are."""
+        searched = self._searched
+        wanted = self._heard[-1 - n_same] if n_same < self._gate.n_lengths else BREAK
+        if wanted == BREAK:
+            return []
+        tokens, start = searched.tokens, searched.n_elsewhere if n_same == 1 else 0
+        found = [p for p in places if p >= start and tokens[p - n_same] == wanted]
+        if n_same > 1:
+            return found
+        return self._those(searched.places_behind(wanted, self._heard[-1]), sayable) + found
+
+    def _those(self, places: list[int], sayable: NDArray[Any] | None) -> list[int]:
+        if sayable is None or not places:
+            return places
         tokens = self._searched.tokens
-        return [p for p in places if scores[tokens[p + 1]] > 0], True
+        return [p for p in places if sayable[tokens[p + 1]] > 0]
 
 
 def _is_narrowed(scores: NDArray[Any]) -> bool:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from tabby_lsp.engines.llama.anchor import drop_anchor, texts_elsewhere, with_tail
-from tabby_lsp.engines.llama.copying import BREAK, Searched
+from tabby_lsp.engines.llama.copying import Searched
 from tabby_lsp.engines.llama.healing import n_taken_back
+from tabby_lsp.engines.llama.standing import BREAK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tabby_lsp.domain import GenerationRequest, Segments
     from tabby_lsp.engines.llama.anchor import Anchor
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 _MOST_DOCUMENTS = 64
 _MOST_ELSEWHERE = 4
+# What is copied from is tokenized in parts, of this many lines on average; those of two documents.
+_LINES_OF_PART = 16
+_MOST_PARTS = 512
 # Places of one document, so that going back and forth between them is known too.
 _MOST_ANCHORS = 4
 # What is cheaper by so many tokens is not worth to leave the latest anchor for.
@@ -50,12 +55,23 @@ class Prompt:
 class Desk:
     """Lives as long as the model whose prompts it holds."""
 
-    def __init__(self, fim: Fim, tokenize: Tokenize, vocabulary: Vocabulary | None = None) -> None:
-        """Tokens are taken back from a prompt's end where there is a `vocabulary`."""
+    def __init__(
+        self,
+        fim: Fim,
+        tokenize: Tokenize,
+        vocabulary: Vocabulary | None = None,
+        tokenize_part: Tokenize | None = None,
+    ) -> None:
+        """Tokens are taken back from a prompt's end where there is a `vocabulary`.
+
+        What does not grow may be tokenized in another way, by `tokenize_part`.
+        """
         self.vocabulary = vocabulary
         self._fim = fim
         self._tokenize = tokenize
+        self._tokenize_part = tokenize_part or tokenize
         self._elsewhere: OrderedDict[tuple[str, ...], Searched] = OrderedDict()
+        self._parts: OrderedDict[str, list[int]] = OrderedDict()
         self._anchors: OrderedDict[str, list[Anchor]] = OrderedDict()  # the latest first
 
     def prompt(self, request: GenerationRequest, n_room: int, cost: Cost, *, heals: bool) -> Prompt:
@@ -123,15 +139,36 @@ class Desk:
         typed = b"".join(vocabulary.pieces[token] for token in prompt[start:end])
         return Prompt([*prompt[:start], *prompt[end:]], prompt[begin:start], typed)
 
+    def _tokens(self, text: str) -> Iterator[int]:
+        """Of all its parts; where two meet others than those of the whole, which is no matter."""
+        for part in parts(text):
+            tokens = self._parts.pop(part, None)
+            self._parts[part] = tokens = tokens or self._tokenize_part(part)
+            yield from tokens
+        while len(self._parts) > _MOST_PARTS:
+            self._parts.popitem(last=False)
+
     def _searched(self, texts: tuple[str, ...]) -> Searched:
         """Texts to copy from, with a break behind each; they stay the same from key to key."""
         found = self._elsewhere.pop(texts, None)
         if found is None:
-            found = Searched([token for text in texts for token in (*self._tokenize(text), BREAK)])
+            found = Searched([token for text in texts for token in (*self._tokens(text), BREAK)])
         self._elsewhere[texts] = found
         if len(self._elsewhere) > _MOST_ELSEWHERE:
             self._elsewhere.popitem(last=False)
         return found
+
+
+def parts(text: str) -> Iterator[str]:
+    """A text in parts that stay the same, most of them, when some of it changes or is cut off."""
+    part: list[str] = []
+    for line in text.splitlines(keepends=True):
+        part.append(line)
+        if crc32(line.encode("utf-8", "surrogatepass")) % _LINES_OF_PART == 0:
+            yield "".join(part)
+            part = []
+    if part:
+        yield "".join(part)
 
 
 def _may_show(anchor: Anchor, request: GenerationRequest) -> bool:

@@ -115,4 +115,6 @@ class LlamaEngine:
     def _prepare(self, loaded: Loaded) -> None:
         vocabulary = Vocabulary(loaded.model.pieces)
         heals = vocabulary.has_all_bytes
-        self._desk = Desk(self._fim, loaded.tokenize, vocabulary if heals else None)
+        self._desk = Desk(
+            self._fim, loaded.tokenize, vocabulary if heals else None, loaded.model.tokenize
+        )

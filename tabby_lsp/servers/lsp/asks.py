@@ -5,6 +5,7 @@ Invariant: what is asked is text of the document as it is now, never the client'
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lsprotocol import types as lsp
@@ -14,7 +15,7 @@ from tabby_lsp.completion.imports import HEAD_CHARS
 from tabby_lsp.completion.outcomes import Shown
 from tabby_lsp.documents import Document, Position, path_of
 from tabby_lsp.index.neighbours import OpenFile
-from tabby_lsp.request import Ask
+from tabby_lsp.request import FURTHER_CHARS, Ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +49,7 @@ def ask_at(
         prefix=prefix,
         suffix=suffix,
         head=document.head(position, HEAD_CHARS),
+        further=partial(document.further, position, len(prefix), len(suffix), FURTHER_CHARS),
         n_document_chars=document.n_chars,
         automatic=False,
         others=[open_file(other) for other in others],
