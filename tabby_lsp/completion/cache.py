@@ -87,9 +87,7 @@ class CompletionCache:
     def others(self, place: Place) -> tuple[Completion, ...] | None:
         """What else may stand at just this place; None where nobody has asked for others."""
         entry = self._entries.get(_key(place))
-        if entry is None or entry.near != place.before[-NEAR_PREFIX_CHARS:]:
-            return None
-        return entry.others
+        return entry.others if entry is not None else None
 
 
 def is_subsequence(needle: str, text: str) -> bool:
@@ -115,7 +113,7 @@ class _Entry:
 
 
 def _key(place: Place) -> tuple[str, str, str]:
-    return place.uri, place.before[-LEAST_CHARS:], place.behind[:LEAST_CHARS]
+    return place.uri, place.before[-NEAR_PREFIX_CHARS:], place.behind[:LEAST_CHARS]
 
 
 def _text_of(completion: Completion, suffix: str) -> _Text:

@@ -13,7 +13,7 @@ from tabby_lsp.models.catalog import entry_of, names_like
 from tabby_lsp.models.cursor import ModelFileError
 
 STARTER = "starter"
-STARTER_SHA256 = "74e172f02cc696d663bec20e7a887f1b0c72b17b371421acfedde48450bcfd00"
+STARTER_SHA256 = "765a9e8e5cf8e70ea86233f9bfb891701cc4c6094e92d65b6c85ca57ac5c9112"
 _STARTER_PATH = Path(__file__).parent / "starter" / "starter-python-6.5m-q8_0.gguf"
 
 

@@ -187,6 +187,16 @@ def test_nothing_to_say_holds_for_its_own_place_only() -> None:
     check("x = 1├┤\n", "x = 12║\n")
 
 
+def test_a_line_that_ends_like_the_one_above_is_another_place() -> None:
+    """A small model says a long line twice, and at the end of the first there is nothing to add."""
+    line = "    reply = Reply(message.get('method', ''), message.get('jsonrpc'))"
+    cache = CompletionCache()
+    for text in (line, f"{line}\n{line}"):
+        cache.put(place(text, "\n"), NOTHING)
+    for text in (line, f"{line}\n{line}"):
+        assert cache.get(place(text, "\n")) == NOTHING
+
+
 def test_nothing_to_say_is_told_apart_from_not_known() -> None:
     cache = CompletionCache()
     assert cache.get(place("x", "")) is None

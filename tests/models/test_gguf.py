@@ -81,7 +81,7 @@ def read_within_bounds(path: Path) -> Header | ModelFileError:
 def test_the_starter_is_read() -> None:
     header = read_header(STARTER)
     assert header.architecture == "llama"
-    assert header.name == "tabby-lsp starter 3 (python)"
+    assert header.name == "tabby-lsp starter 4 (python)"
     assert (header.n_ctx_train, header.n_vocab, header.n_tensors) == (1024, 8192, 56)
     assert header.size_bytes == STARTER_HEADER_BYTES + header.tensor_bytes
     assert header.metadata["tabby_lsp.languages"] == ("python",)

@@ -43,7 +43,7 @@ class Searched:
         # It begins with a break, so that there is something before each place.
         self.tokens = array("i", (BREAK, *elsewhere, BREAK))
         self._elsewhere = Standing(self.tokens)
-        self._n_elsewhere = len(self.tokens)
+        self.n_elsewhere = len(self.tokens)  # the places below
         self._before: list[int] = []
         self._places: dict[int, list[int]] = {}  # of these
 
@@ -51,11 +51,11 @@ class Searched:
         """Have this stand before the cursor."""
         wanted = list(before)
         n_kept = n_common(self._before, wanted)
-        for place in range(len(self.tokens) - 2, self._n_elsewhere + n_kept - 2, -1):
+        for place in range(len(self.tokens) - 2, self.n_elsewhere + n_kept - 2, -1):
             token, follower = self.tokens[place], self.tokens[place + 1]
             if token != BREAK and follower != BREAK:
                 self._places[token].pop()
-        del self.tokens[self._n_elsewhere + n_kept :]
+        del self.tokens[self.n_elsewhere + n_kept :]
         self._append(wanted[n_kept:])
         self._before = wanted
 
@@ -67,11 +67,6 @@ class Searched:
     def places_behind(self, before: int, token: int) -> list[int]:
         """The same of those places elsewhere where another token stands before it."""
         return self._elsewhere.places_behind(before, token, _MOST_PLACES)
-
-    @property
-    def n_elsewhere(self) -> int:
-        """Places below this one are elsewhere."""
-        return self._n_elsewhere
 
     def _append(self, tokens: Sequence[int]) -> None:
         token = self.tokens[-1]
