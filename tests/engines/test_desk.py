@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -75,3 +76,20 @@ def test_of_a_text_to_copy_from_only_what_changed_is_tokenized_again() -> None:
         assert wanted.elsewhere is not None
         assert spell([token for token in wanted.elsewhere.tokens if token >= 0]).startswith(text)
     assert sum(map(len, tokenized)) < len("".join(lines)) * 1.2
+
+
+def test_of_much_text_to_copy_from_the_nearest_is_tokenized_first() -> None:
+    """A file that was just opened waits for the model, and not for what might be copied."""
+    texts = tuple("".join(f"{name}{n} = {n}\n" for n in range(1_200)) for name in "cba")
+    gated = replace(FIM, copy_gate=CopyGate((0.0,) * 4, (0.0,) * 8))
+    desk = Desk(gated, tokenize)
+    segments = replace(asked(ABOVE).segments, further=texts)
+    read = []
+    for _ in range(6):
+        wanted = desk.prompt(replace(asked(ABOVE), segments=segments), N_ROOM, len, heals=True)
+        assert wanted.elsewhere is not None
+        read.append(spell([token for token in wanted.elsewhere.tokens if token >= 0]))
+    assert "b1199 = 1199\n" not in read[0]
+    assert "a1199 = 1199\n" in read[0]
+    assert all(late.endswith(early) for early, late in pairwise(read))
+    assert read[-1].startswith("".join(texts))
