@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 from tabby_lsp.config import REMOTE_KINDS, api_key_of, data_dir
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.absent import AbsentEngine
-from tabby_lsp.engines.llama.chat import LlamaChatEngine
-from tabby_lsp.engines.llama.embedding import LlamaEmbedder
-from tabby_lsp.engines.llama.engine import LlamaEngine
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.engines.scripted import ScriptedEngine, read_script
 from tabby_lsp.host.engines import HostedEngine
@@ -24,6 +21,8 @@ from tabby_lsp.models.roles import template_of
 if TYPE_CHECKING:
     from tabby_lsp.config import EngineSettings, Settings
     from tabby_lsp.domain import ChatEngine, Embedder, Engine
+    from tabby_lsp.engines.llama.chat import LlamaChatEngine
+    from tabby_lsp.engines.llama.engine import LlamaEngine
     from tabby_lsp.host.model import ModelRole
     from tabby_lsp.models.gguf import Header
 
@@ -48,6 +47,9 @@ def engine_for(settings: Settings, runner: Runner) -> Engine:
         fim = fim_of(header)
         if isinstance(runner, Link):
             return _hosted("completion", settings.model, header, settings, fim.languages, runner)
+        # A window whose model is in the host has no use for it.
+        from tabby_lsp.engines.llama.engine import LlamaEngine
+
         return LlamaEngine(settings.model, header, fim, settings.local, runner)
     except EngineError as error:
         own = settings.engine if settings.engine in settings.engines else ""
@@ -66,6 +68,8 @@ def chat_engine_for(settings: Settings, runner: Runner) -> ChatEngine:
         template_of(header)
         if isinstance(runner, Link):
             return _hosted("chat", model, header, settings, (), runner)
+        from tabby_lsp.engines.llama.chat import LlamaChatEngine
+
         return LlamaChatEngine(model, header, settings.local, runner)
     except EngineError as error:
         return AbsentEngine(name if name in settings.engines else model, str(error))
@@ -73,6 +77,8 @@ def chat_engine_for(settings: Settings, runner: Runner) -> ChatEngine:
 
 def embedder_for(settings: Settings, precedence: Precedence) -> Embedder:
     """Who turns texts into vectors, likewise."""
+    from tabby_lsp.engines.llama.embedding import LlamaEmbedder
+
     model = settings.serve.embedding_model
     try:
         header = read_header(locate(model, data_dir()))
@@ -83,6 +89,9 @@ def embedder_for(settings: Settings, precedence: Precedence) -> Embedder:
 
 def engine_of_host(model: HostedModel, precedence: Precedence) -> LlamaEngine | LlamaChatEngine:
     """The engine of a model that a window asks the host for; raises EngineError."""
+    from tabby_lsp.engines.llama.chat import LlamaChatEngine
+    from tabby_lsp.engines.llama.engine import LlamaEngine
+
     header = read_header(Path(model.path))
     if model.role == "chat":
         return LlamaChatEngine(model.name, header, model.local, precedence)
