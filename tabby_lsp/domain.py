@@ -91,7 +91,7 @@ class Segments:
     # leave it out, so that it need not read everything again when an editor puts it there, and the
     # answer may then say it too.
     rest_closes: bool = False
-    # More of the document above and below: for a model to copy from, and not to read.
+    # Other files, and more of the document below and above: to copy from, and not to read.
     further: tuple[str, ...] = ()
 
 

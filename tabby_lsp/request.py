@@ -81,6 +81,11 @@ def query_of(ask: Ask) -> str:
     return "\n".join([*before, *after])
 
 
+def further_of(above: str, below: str) -> tuple[str, str]:
+    """Of what lies above and below the windows, as much as goes along: below, and above."""
+    return below[:FURTHER_CHARS], above[-FURTHER_CHARS:]
+
+
 def gathered_from(
     candidates: Sequence[SourceText], query: str, context: ContextSettings
 ) -> Gathered:

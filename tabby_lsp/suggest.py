@@ -22,7 +22,7 @@ from tabby_lsp.completion.snippets import SourceText
 from tabby_lsp.config import name_of
 from tabby_lsp.domain import Sampling, Snippet, TextRequest, Timings
 from tabby_lsp.rack import NotLoaded
-from tabby_lsp.request import FURTHER_CHARS, gathered_from
+from tabby_lsp.request import further_of, gathered_from
 from tabby_lsp.secrets import holds_secret, is_secret_path
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _document_of(wanted: Wanted) -> str:
 def _further(wanted: Wanted, cursor: Cursor) -> tuple[str, str]:
     """What else the client has sent of the document: below, and above."""
     above = wanted.prefix[: len(wanted.prefix) - len(cursor.prefix)]
-    return wanted.suffix[len(cursor.suffix) :][:FURTHER_CHARS], above[-FURTHER_CHARS:]
+    return further_of(above, wanted.suffix[len(cursor.suffix) :])
 
 
 def _end_of(prefix: str, n_chars: int) -> str:

@@ -29,7 +29,7 @@ from tabby_lsp.engines.llama.anchor import drop_anchor, texts_elsewhere
 from tabby_lsp.engines.llama.healing import Vocabulary, n_taken_back
 from tabby_lsp.index.chunks import chunks
 from tabby_lsp.models.families import Fim
-from tabby_lsp.request import FILES_CHARS, FURTHER_CHARS
+from tabby_lsp.request import FILES_CHARS, further_of
 from training.pieces import END, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, N_SPECIAL
 from training.positions import hole
 
@@ -253,8 +253,7 @@ def _share(file: File) -> float:
 
 def _further(text: str, start: int, end: int) -> tuple[str, ...]:
     """What lies beyond the windows that begin and end there: below, and above."""
-    above = text[max(0, start - FURTHER_CHARS) : start]
-    below = text[end : end + FURTHER_CHARS]
+    below, above = further_of(text[:start], text[end:])
     return further_without_secrets(below), further_without_secrets(above)
 
 

@@ -13,7 +13,7 @@ from tabby_lsp.app import App, build
 from tabby_lsp.completion.imports import head_of
 from tabby_lsp.domain import EngineError, GenerationRequest
 from tabby_lsp.index.neighbours import OpenFile
-from tabby_lsp.request import FURTHER_CHARS, Ask
+from tabby_lsp.request import Ask, further_of
 
 if TYPE_CHECKING:
     from benchmarks.quality.places import Place
@@ -159,9 +159,9 @@ class Asker:
             prefix=before[-limits.prefix_chars :],
             suffix=place.after[: limits.suffix_chars],
             head=head_of(before),
-            further=lambda: (
-                place.after[limits.suffix_chars :][:FURTHER_CHARS],
-                before[: max(0, len(before) - limits.prefix_chars)][-FURTHER_CHARS:],
+            further=lambda: further_of(
+                before[: max(0, len(before) - limits.prefix_chars)],
+                place.after[limits.suffix_chars :],
             ),
             n_document_chars=len(before) + len(place.after),
             automatic=automatic,

@@ -55,7 +55,6 @@ class CompletionCache:
         texts = [_text_of(each, suffix) for each in (completion, *(others or ()))]
         key = _key(place)
         self._entries[key] = _Entry(
-            near=prefix[-NEAR_PREFIX_CHARS:],
             nearest=prefix[-LEAST_CHARS:],
             texts=tuple(texts),
             longest=max(len(text.text) for text in texts),
@@ -78,7 +77,7 @@ class CompletionCache:
             if key[0] != place.uri or prefix.find(entry.nearest, earliest) < 0:
                 continue
             for text in entry.texts:
-                found = _what_is_left(entry.near, text, prefix, suffix)
+                found = _what_is_left(key[1], text, prefix, suffix)
                 if found is not None:
                     self._entries.move_to_end(key)
                     return found
@@ -105,8 +104,7 @@ class _Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    near: str  # ends where the texts begin
-    nearest: str  # its end
+    nearest: str  # the end of what stands before the texts
     texts: tuple[_Text, ...]  # the best first
     longest: int  # of the texts, in characters
     others: tuple[Completion, ...] | None

@@ -45,7 +45,7 @@ class Window:
     writer: asyncio.StreamWriter
     models: dict[int, HostedModel] = field(default_factory=dict)  # by the window's own numbers
     questions: dict[int, asyncio.Task[None]] = field(default_factory=dict)
-    further: dict[object, object] = field(default_factory=dict)  # of the last question to a model
+    further: dict[int, object] = field(default_factory=dict)  # of the last question to a model
     is_window: bool = False  # and not somebody who only asks how things are
 
 
@@ -115,7 +115,7 @@ class Door:
         if do == "ping":
             write_frame(window.writer, framed({"pong": True}))
         elif do == "leave" and (model := window.models.pop(frame.get("model", 0), None)):
-            window.further.pop(frame.get("model"), None)
+            window.further.pop(frame["model"], None)
             self._shelf.leave(window.number, model)
         elif do == "cancel" and isinstance(number, int):
             if (task := window.questions.get(number)) is not None:
@@ -125,7 +125,7 @@ class Door:
                 error = EngineError(f"More than {_MAX_QUESTIONS} questions at a time.")
                 write_frame(window.writer, framed(_refusal(number, error)))
                 return
-            complete(window, frame)
+            put_in_further(window, frame)
             task = asyncio.ensure_future(self._answer(window, number, frame))
             window.questions[number] = task
             task.add_done_callback(lambda _: window.questions.pop(number, None))
@@ -219,7 +219,7 @@ class Door:
             await window.writer.wait_closed()
 
 
-def complete(window: Window, frame: Json) -> None:
+def put_in_further(window: Window, frame: Json) -> None:
     """Put in the further text where it is the same as in the question before, and is not sent."""
     request, model = frame.get("request"), frame.get("model")
     segments = request.get("segments") if isinstance(request, dict) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tabby_lsp.config import LocalSettings
 from tabby_lsp.domain import EngineError, GenerationRequest, Piece, Segments, Timings
 from tabby_lsp.host import engines
-from tabby_lsp.host.door import Window, complete
+from tabby_lsp.host.door import Window, put_in_further
 from tabby_lsp.host.engines import HostedEngine
 from tabby_lsp.host.model import HostedModel
 from tabby_lsp.host.packing import packed, unpacked
@@ -127,5 +127,5 @@ def test_text_that_stays_the_same_goes_to_the_host_once() -> None:
     window = Window(1, cast("asyncio.StreamWriter", None))
     for asked, request in zip(hosts[0].asked, requests, strict=True):
         window.models[asked["model"]] = MODEL
-        complete(window, asked)
+        put_in_further(window, asked)
         assert unpacked(GenerationRequest, asked["request"]) == request

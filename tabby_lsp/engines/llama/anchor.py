@@ -141,8 +141,8 @@ def _spelled(anchor: Anchor, tail: str, tokenize: Tokenize) -> list[int]:
 def texts_elsewhere(anchor: Anchor, segments: Segments) -> tuple[str, ...]:
     """What there is of text that is not in the open text, read or not; the nearest last.
 
-    It is as it is now, also where the anchor shows what was there before; of what was not chosen
-    to be read at all, `segments.further`, no more is left out.
+    It is as it is now, also where the anchor shows what was there before. Of `segments.further`,
+    which nobody reads, it is all.
     """
     prefix = unix(segments.prefix)
     n_shown = len(anchor.fixed) + len(_tail(anchor.fixed, prefix) or "")
