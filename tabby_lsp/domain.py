@@ -103,6 +103,8 @@ class Timings:
     n_reused_tokens: int = 0
     n_evaluated_tokens: int = 0
     n_generated_tokens: int = 0
+    n_drafted_tokens: int = 0  # computed together with others on a guess
+    n_accepted_tokens: int = 0  # of these, which were right
     queue_ms: float = 0.0
     prefill_ms: float = 0.0
     decode_ms: float = 0.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tabby_lsp.engines.llama import library
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _ANY_TOKEN = 100
@@ -20,7 +21,7 @@ class Raw:
     """A model as llama-bench has it, with repacked weights where they work.
 
     Flash attention, which is llama-bench's own choice, writes a token at half the speed on some
-    processors: whichever is faster at a place counts there.
+    processors: whichever is faster for the answers in a document counts there.
     """
 
     def __init__(self, model: Path, n_ctx: int, n_threads: int) -> None:
@@ -42,14 +43,12 @@ class Raw:
             context.close()
         self._api.llama_model_free(self._model)
 
-    def answer_ms(self, n_held: int, n_evaluated: int, n_generated: int) -> float:
-        """An answer of so many tokens to a prompt of which so many were held, the rest read.
+    def answers_ms(self, answers: Sequence[tuple[int, int, int]]) -> float:
+        """Answers to prompts of which so many tokens were held, so many read, and so many said.
 
         Nothing is read where what comes behind the prompt is held too.
         """
-        return min(
-            context.answer_ms(n_held, n_evaluated, n_generated) for context in self._contexts
-        )
+        return min(sum(context.answer_ms(*each) for each in answers) for context in self._contexts)
 
     def tokens_per_s(self) -> tuple[float, float]:
         """Of a long prompt, and of an answer: pp256 and tg32 in llama-bench's words."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tabby_lsp.domain import EngineError
@@ -76,11 +77,17 @@ class CopyGate:
         value = count * math.log1p(n_found) + agree * agreement + sure * sureness
         if is_typed:
             value += typed
+        odds_against, against = math.exp(-value), _odds_against(self.biases)
         left = 1.0
         for n_same in lengths:
-            part = 1 / (1 + math.exp(-value - self.biases[n_same - 1]))
-            left *= 1 - min(_MOST_COPIED, part)
+            part = 1 / (1 + odds_against * against[n_same - 1])
+            left *= 1 - (part if part < _MOST_COPIED else _MOST_COPIED)
         return left
+
+
+@lru_cache
+def _odds_against(biases: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(math.exp(-bias) for bias in biases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

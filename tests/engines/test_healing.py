@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tabby_lsp.engines.llama.healing import MOST_TOKENS, Healing, Vocabulary, n_taken_back
-from tabby_lsp.engines.llama.sampling import choose
+from tabby_lsp.engines.llama.sampling import Greedy
 
 PIECES = [b"", b"self", b".", b"w", b"wi", b"width", b".width", b"\n", b"\n    ", b"\xc3", b"\xa9"]
 PIECES += [b"\xc3\xa9t\xc3\xa9", b"x", b"\xff\xff", b"("]
@@ -51,13 +49,15 @@ def test_bytes_without_a_successor_have_a_range() -> None:
 
 
 def test_the_likeliest_that_fits_is_chosen_until_all_is_said() -> None:
-    healing = Healing(b".wi", VOCABULARY, partial(choose, end_tokens=[0]))
+    healing = Healing(b".wi", VOCABULARY, Greedy([0]))
     logits = np.zeros(len(PIECES), dtype=np.float32)
     logits[PIECES.index(b"(")] = 90
     logits[PIECES.index(b".")] = 3
     first = healing(logits)
+    healing.hear(first.token or 0)
     logits[PIECES.index(b"width")] = 2
     second = healing(logits)
+    healing.hear(second.token or 0)
 
     assert [PIECES[choice.token or 0] for choice in (first, second)] == [b".", b"width"]
     assert first.logprob > -0.2
@@ -68,12 +68,13 @@ def test_the_likeliest_that_fits_is_chosen_until_all_is_said() -> None:
 def test_what_is_said_begins_with_what_was_taken_back(tokens: list[int], chance: object) -> None:
     n_back = n_taken_back(tokens, VOCABULARY)
     typed = b"".join(PIECES[token] for token in tokens[len(tokens) - n_back :])
-    healing = Healing(typed, VOCABULARY, partial(choose, end_tokens=[0]))
+    healing = Healing(typed, VOCABULARY, Greedy([0]))
     said, logits = b"", np.zeros(len(PIECES), dtype=np.float32)
     while len(said) < len(typed):
         logits = np.array([9.0, *(chance.random() for _ in PIECES[1:])], dtype=np.float32)  # type: ignore[attr-defined]
         token = healing(logits).token
         assert token is not None
+        healing.hear(token)
         said += PIECES[token]
 
     assert n_back <= MOST_TOKENS

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tabby_lsp.domain import EngineError, Sampling, Unusable
 from tabby_lsp.engines.llama.sampling import (
+    Greedy,
     candidates,
     check,
-    choose,
     logprobs,
     penalized,
     takes_the_likeliest,
@@ -124,13 +124,21 @@ def test_what_is_not_for_the_model_is_refused() -> None:
 
 def test_end_tokens_vote_together() -> None:
     logits = array([1.0, 0.8, 0.8])
-    assert choose(logits, (1, 2)).token is None
-    assert choose(logits, (1,)).token == 0
+    assert Greedy((1, 2))(logits).token is None
+    assert Greedy((1,))(logits).token == 0
+
+
+def test_a_lead_is_the_one_before_the_next_best() -> None:
+    logits = array([1.0, 0.8, 0.3])
+    assert Greedy(())(logits).lead == pytest.approx(0.2)
+    assert Greedy((1,))(logits).lead == pytest.approx(0.2)
+    assert Greedy((0, 1))(logits).lead == pytest.approx(math.log(math.e + math.exp(0.8)) - 0.3)
+    assert Greedy((0,))(array([1.0, -math.inf])).lead == math.inf
 
 
 def test_a_damaged_model_is_a_sentence() -> None:
     for logit in (math.nan, math.inf):
         with pytest.raises(EngineError, match="damaged"):
-            choose(array([1.0, logit]), (0,))
+            Greedy((0,))(array([1.0, logit]))
         with pytest.raises(EngineError, match="damaged"):
             logprobs(array([1.0, logit]))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabby_lsp.engines.llama.copying import Copying, copying
+from tabby_lsp.engines.llama.copying import Copying, GreedyCopying
 from tabby_lsp.engines.llama.healing import Healing
-from tabby_lsp.engines.llama.sampling import choose
+from tabby_lsp.engines.llama.sampling import Greedy
 from tests import reference_document
 from tests.model.random_qwen import write_random_qwen
 from tests.model.starter import PATH, SOURCE, Bench, bench
@@ -46,9 +45,10 @@ def cold_text(cold: Bench, prompt: Prompt) -> str:
     context, model, vocabulary = cold.loaded.context, cold.loaded.model, cold.desk.vocabulary
     assert vocabulary is not None
     end_tokens = tuple({*model.eog_tokens, *cold.fim.end_tokens})
-    likeliest: Choose = partial(choose, end_tokens=end_tokens)
+    likeliest: Choose = Greedy(end_tokens)
     if gate := cold.fim.copy_gate:
-        likeliest = copying(Copying(gate, prompt.elsewhere or (), prompt.open_tokens), end_tokens)
+        source = Copying(gate, prompt.elsewhere, prompt.open_tokens)
+        likeliest = GreedyCopying(source, end_tokens)
     choose_healed = Healing(prompt.typed, vocabulary, likeliest)
     context.clear()
     context.evaluate(prompt.tokens)
@@ -57,6 +57,7 @@ def cold_text(cold: Bench, prompt: Prompt) -> str:
         token = choose_healed(context.logits()).token
         if token is None:
             break
+        choose_healed.hear(token)
         said += model.piece(token)
         n_said += len(said) >= len(prompt.typed)
         context.evaluate([token])

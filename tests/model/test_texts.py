@@ -170,7 +170,7 @@ def test_a_completion_interrupts_a_text_in_its_prompt_and_its_answer_and_both_sa
         places = range(200, 2_200, 100)
         typed = [(await answer(engine, request(SOURCE[:place])))[0] for place in places]
         # What it is sure of: batches of other sizes round otherwise.
-        wanted = TextRequest("def test_one():\n    assert 1 == 1\n\n\n" * 40, 200)
+        wanted = TextRequest("def test_one():\n    assert 1 == 1\n\n\n" * 40, 800)
         undisturbed, _ = await heard(engine.continue_text(wanted))
         await heard(engine.continue_text(text("x")))  # so that its prompt is read again
         writing = asyncio.ensure_future(heard(engine.continue_text(wanted)))

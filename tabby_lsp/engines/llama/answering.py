@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Any
 from tabby_lsp.domain import Piece, Timings
 from tabby_lsp.engines.llama.context import Aborted
 from tabby_lsp.engines.llama.drawing import tell
+from tabby_lsp.engines.llama.speculation import Speculation
 from tabby_lsp.engines.llama.text import TextStream, TokenTrail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tabby_lsp.domain import Finish, TokenLogprobs
     from tabby_lsp.engines.llama.context import Context
+    from tabby_lsp.engines.llama.drafting import Drafting
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.engines.llama.sampling import Choice, Choose
-
-    # Appends tokens to the KV cache; raises Aborted where that was stopped for good.
-    Read = Callable[[Sequence[int]], None]
+    from tabby_lsp.engines.llama.speculation import Read
 
 # What an answer may take of the context where the prompt would fill it.
 _LARGEST_ANSWER_SHARE = 0.5
@@ -47,6 +46,7 @@ class Question:
     # the likeliest first.
     choose: Callable[[Sequence[int]], Choose]
     runners_up: Callable[[NDArray[Any], Sequence[int]], Iterator[Choice]] = lambda *_: iter(())
+    draft: Callable[[], Drafting] | None = None  # for each answer
     typed: bytes = b""  # what each answer begins with, and is not told
     n_candidates: int = 1
     n_logprobs: int
@@ -75,13 +75,16 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
         client=question.client,
     )
     n_reused = len(context.tokens)
+    speculation = _speculation(loaded, question, read)
     try:
-        read(question.prompt[n_reused:])
+        if n_reused < len(question.prompt):
+            speculation.read(question.prompt[n_reused:], question.max_tokens - 1)
     except Aborted:
         return
     finally:
         # Less is there than before where it was stopped while others had the context.
-        loaded.n_evaluated_total += max(0, len(context.tokens) - n_reused)
+        n_read = min(len(context.tokens), len(question.prompt))
+        loaded.n_evaluated_total += max(0, n_read - n_reused)
     timings = Timings(
         n_prompt_tokens=len(question.prompt),
         n_reused_tokens=n_reused,
@@ -89,7 +92,7 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
         prefill_ms=(time.perf_counter() - question.asked_s) * 1000,
     )
     if question.max_tokens:
-        yield from _candidates(loaded, question, read, timings)
+        yield from _candidates(loaded, question, read, speculation, timings)
     else:
         yield Piece("", 0.0, timings, _LENGTH)
 
@@ -97,16 +100,16 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
 def patiently(context: Context, precedence: Precedence, is_cancelled: Callable[[], bool]) -> Read:
     """Reads, but stands still at the next graph node for as long as somebody else goes first."""
 
-    def read(tokens: Sequence[int]) -> None:
+    def read(tokens: Sequence[int], n_told: int) -> None:
         if not tokens:
             return
         wanted = [*context.tokens, *tokens]
         while True:
             precedence.wait(context.abort_flag, is_cancelled)
-            # The last token is read in any case, since what comes next is said after it.
-            context.keep(min(len(context.tokens), len(wanted) - 1))
+            # The last tokens are read in any case, since it is told what comes after them.
+            context.keep(min(len(context.tokens), len(wanted) - n_told))
             try:
-                context.evaluate(wanted[len(context.tokens) :])
+                context.evaluate(wanted[len(context.tokens) :], n_told)
             except Aborted:
                 if is_cancelled():
                     raise
@@ -123,22 +126,27 @@ def aside(loaded: Loaded, let_pass: Callable[[], None], is_cancelled: Callable[[
     """
     context = loaded.context
 
-    def read(tokens: Sequence[int]) -> None:
+    def read(tokens: Sequence[int], n_told: int) -> None:
         wanted = [*context.tokens, *tokens]
         while len(context.tokens) < len(wanted):
             try:
-                context.evaluate(wanted[len(context.tokens) :])
+                context.evaluate(wanted[len(context.tokens) :], n_told)
             except Aborted:
                 if is_cancelled():
                     raise
                 let_pass()
-                loaded.recall.begin(wanted)
+                # What comes after a token that is left there is noted.
+                loaded.recall.begin(wanted[: len(wanted) - n_told + 1])
 
     return read
 
 
+def _speculation(loaded: Loaded, question: Question, read: Read) -> Speculation:
+    return Speculation(loaded.context, read, question.draft() if question.draft else None)
+
+
 def _candidates(
-    loaded: Loaded, question: Question, read: Read, timings: Timings
+    loaded: Loaded, question: Question, read: Read, speculation: Speculation, timings: Timings
 ) -> Iterator[Piece]:
     """The likeliest answer, then others, each on a sequence of its own.
 
@@ -147,7 +155,7 @@ def _candidates(
     """
     context, origin = loaded.context, loaded.context.live
     n_prompt = len(question.prompt)
-    best = _Speech(loaded, question, read, timings)
+    best = _Speech(loaded, question, speculation, timings)
     yield from best.pieces()
     every = [best]
     n_places = min(_N_NOTED, max(1, len(best.choices)))
@@ -169,7 +177,9 @@ def _candidates(
             context.switch(origin)
             context.fork(n_prompt + n_kept)
             timings = every[-1].timings
-            every.append(_Speech(loaded, question, read, timings, len(every), [*kept, choice]))
+            speculation = _speculation(loaded, question, read)
+            begun = [*kept, choice]
+            every.append(_Speech(loaded, question, speculation, timings, len(every), begun))
             yield from every[-1].pieces()
 
 
@@ -180,7 +190,7 @@ class _Speech:
         self,
         loaded: Loaded,
         question: Question,
-        read: Read,
+        speculation: Speculation,
         timings: Timings,
         candidate: int = 0,
         begins: Sequence[Choice] = (),
@@ -192,14 +202,21 @@ class _Speech:
         self.is_aborted = False
         self._loaded = loaded
         self._question = question
-        self._read = read
+        self._speculation = speculation
         self._candidate = candidate
         self._begins = begins
         self._n_typed_left = len(question.typed)
         self._started_s = 0.0
 
     def pieces(self) -> Iterator[Piece]:
+        try:
+            yield from self._pieces()
+        finally:
+            self._speculation.end()
+
+    def _pieces(self) -> Iterator[Piece]:
         question, context, model = self._question, self._loaded.context, self._loaded.model
+        speculation = self._speculation
         self._started_s = time.perf_counter()
         choose = question.choose([choice.token or 0 for choice in self._begins])
         stream, trail = TextStream(question.stop, is_one_line=question.is_one_line), TokenTrail()
@@ -209,28 +226,40 @@ class _Speech:
         while True:
             n_generated = len(self.choices)
             if n_generated >= len(self._begins):
-                logits = _says_now(context, notes=n_generated < _N_NOTED)
+                is_noted = n_generated < _N_NOTED
+                logits = speculation.says(notes=is_noted)
                 choice = choose(logits)
+                if speculation.doubts(choice.lead):
+                    try:
+                        speculation.read_alone()
+                    except Aborted:
+                        self.is_aborted = True
+                        return
+                    logits = speculation.says(notes=is_noted)
+                    choice = choose(logits)
+                speculation.hear(choice)
                 if choice.token is None:
                     break
+                choose.hear(choice.token)
                 if question.n_logprobs:
                     told = tell(model, logits, choice.token, question.n_logprobs)
                     trail.add(stream.n_chars, told)
             else:
                 choice = self._begins[n_generated]
+                speculation.hear(choice)
             assert choice.token is not None
             self.choices.append(choice)
             self._loaded.n_generated_total += 1
             logprob += choice.logprob
             said = self._untyped(model.piece(choice.token))
             n_said += self._n_typed_left == 0
-            text = stream.push(said)
+            text += stream.push(said)
             if stream.is_stopped:
                 break
-            if n_said >= n_most or len(context.tokens) == context.n_ctx:
+            if n_said >= n_most or speculation.n_read == context.n_ctx:
                 finish = _LENGTH
                 break
-            if text:
+            if text and not speculation.has_read([choice.token]):
                 yield self._piece(text, logprob, "", trail.shown(len(text)))
                 text, logprob = "", 0.0
             elif n_generated == 0:
@@ -239,7 +268,7 @@ class _Speech:
             if len(self.choices) < len(self._begins):
                 continue
             try:
-                self._read([choice.token])
+                speculation.read([choice.token], n_most - n_said - 1)
             except Aborted:
                 self.is_aborted = True
                 return
@@ -263,6 +292,8 @@ class _Speech:
             n_reused_tokens=before.n_reused_tokens,
             n_evaluated_tokens=before.n_evaluated_tokens,
             n_generated_tokens=before.n_generated_tokens + len(self.choices),
+            n_drafted_tokens=before.n_drafted_tokens + self._speculation.n_drafted,
+            n_accepted_tokens=before.n_accepted_tokens + self._speculation.n_accepted,
             prefill_ms=before.prefill_ms,
             decode_ms=before.decode_ms + (time.perf_counter() - self._started_s) * 1000,
         )
@@ -271,16 +302,6 @@ class _Speech:
 
 def _begins_alike(begins: bytes, other: bytes) -> bool:
     return bool(other) and (begins.startswith(other) or other.startswith(begins))
-
-
-def _says_now(context: Context, *, notes: bool) -> NDArray[np.float32]:
-    """What the model says after the last token, remembered or just evaluated, until the next."""
-    noted = context.noted(len(context.tokens))
-    if noted is not None:
-        return noted
-    if notes:
-        context.note()
-    return context.logits()
 
 
 _STOP: Finish = "stop"

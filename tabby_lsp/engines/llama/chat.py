@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from tabby_lsp.config import LocalSettings
     from tabby_lsp.domain import ChatMessage, ChatRequest, EngineStatus, Piece, TextRequest
-    from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
+    from tabby_lsp.engines.llama.speculation import Read
     from tabby_lsp.engines.llama.worker import Job
     from tabby_lsp.models.gguf import Header
 

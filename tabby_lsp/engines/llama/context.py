@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama import library
+from tabby_lsp.engines.llama.batch import Batch
 from tabby_lsp.engines.llama.binding import last_words
 from tabby_lsp.engines.llama.cells import Cells, Held
 
@@ -40,6 +41,7 @@ _MOST_SPARE_CELLS = 1024
 # Of so many places it is known what the model says there: of the last two answers' beginnings,
 # which is where somebody types on. A large vocabulary takes 0.6 MB for each.
 _N_PLACES_KNOWN = 16
+_MOST_ADDRESSES = 64
 
 
 class Aborted(Exception):
@@ -112,9 +114,10 @@ class Context:
             self.handle, self._abort_callback, self.abort_flag.address
         )
         self._memory = self._api.llama_get_memory(self.handle)  # None: it sees a text at once
+        # Whether what was read too much can be taken back.
+        self.can_draft = self.saves_all and bool(self._memory)
         self._logits_type = ctypes.c_float * model.n_vocab
-        self._logits: NDArray[np.float32]
-        self._logits_address = 0
+        self._logits: dict[int, NDArray[np.float32]] = {}  # by address
         logits_at = self._api.llama_get_logits_ith
         # A graphics card is waited for here.
         self._logits_at = logits_at if model.uses_graphics else library.at_once(logits_at)
@@ -122,7 +125,7 @@ class Context:
         self._live = 0
         self._cells = Cells(self.n_cells)
         self._known: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
-        self._batch = _Batch(self._api, n_ctx)
+        self._batch = Batch(self._api, n_ctx)
 
     @property
     def tokens(self) -> list[int]:
@@ -207,8 +210,8 @@ class Context:
         held.n_prompt = min(held.n_prompt, n_tokens)
         self._forget(self._live, n_tokens)
 
-    def evaluate(self, tokens: Sequence[int]) -> None:
-        """Append tokens to the live sequence.
+    def evaluate(self, tokens: Sequence[int], n_told: int = 1) -> None:
+        """Append tokens to the live sequence; what comes after each of the last `n_told` is known.
 
         Raises Aborted when the flag was set (what was finished is in `tokens`), EngineError when
         llama.cpp fails (the cache is empty then).
@@ -219,12 +222,13 @@ class Context:
             raise EngineError(f"A prompt of {len(tokens)} tokens does not fit into {self.n_ctx}.")
         if not tokens:
             return
-        if len(tokens) > self.n_ubatch and 0 < len(tokens) % self.n_ubatch < self.n_least:
+        n_last = max(self.n_least, n_told)
+        if len(tokens) > self.n_ubatch and 0 < len(tokens) % self.n_ubatch < n_last < len(tokens):
             # The last part would be too small.
-            self.evaluate(tokens[: -self.n_least])
-            tokens = tokens[-self.n_least :]
+            self.evaluate(tokens[:-n_last])
+            tokens = tokens[-n_last:]
         self._make_room(len(tokens))
-        status = self._api.llama_decode(self.handle, self._filled(tokens))
+        status = self._api.llama_decode(self.handle, self._filled(tokens, n_told))
         if status == 0:
             self._append(tokens)
         elif status == _ABORTED:
@@ -239,25 +243,28 @@ class Context:
             self.clear()
             raise EngineError(f"llama.cpp failed to evaluate (status {status}): {last_words()}")
 
-    def logits(self) -> NDArray[np.float32]:
-        """What the model says after the last token, which was just evaluated: shape (n_vocab,).
+    def logits(self, n_before: int = 0) -> NDArray[np.float32]:
+        """What the model says so many tokens before the last that was evaluated: shape (n_vocab,).
 
         It is llama.cpp's own memory, and holds until the next one is evaluated.
         """
         import numpy as np
 
-        address = self._logits_at(self.handle, -1)
-        if address != self._logits_address:
-            # Nearly always the same one.
+        address = self._logits_at(self.handle, -1 - n_before)
+        logits = self._logits.get(address)
+        if logits is None:
+            # Nearly always the same few.
+            if len(self._logits) == _MOST_ADDRESSES:
+                self._logits.clear()
             every = self._logits_type.from_address(address)
-            self._logits = np.frombuffer(memoryview(every), dtype=np.float32)
-            self._logits.flags.writeable = False
-            self._logits_address = address
-        return self._logits
+            logits = np.frombuffer(memoryview(every), dtype=np.float32)
+            logits.flags.writeable = False
+            self._logits[address] = logits
+        return logits
 
-    def note(self) -> None:
-        """Remember for a while what the model says after the last token."""
-        self._know(self._live, len(self.tokens), self.logits().copy())
+    def note(self, n_tokens: int, logits: NDArray[np.float32]) -> None:
+        """Remember for a while what the model says after so many tokens of the live sequence."""
+        self._know(self._live, n_tokens, logits.copy())
 
     def noted(self, n_tokens: int) -> NDArray[np.float32] | None:
         """What it says after so many tokens of the live sequence, where that is remembered."""
@@ -349,50 +356,12 @@ class Context:
         for place in [at for at in self._known if at[0] == number and at[1] > n_tokens]:
             del self._known[place]
 
-    def _filled(self, tokens: Sequence[int]) -> Any:
+    def _filled(self, tokens: Sequence[int], n_told: int) -> Any:
         """The batch that appends tokens to the live sequence, and asks what comes after them."""
-        return self._batch.filled(tokens, len(self.tokens), self._live)
+        return self._batch.filled(tokens, len(self.tokens), self._live, n_told)
 
     def _adjust(self, parameters: Any) -> None:
         """Change what llama.cpp is asked for, in contexts of another kind."""
-
-
-class _Batch:
-    """llama.cpp's struct of the same name, over arrays that are used again and again.
-
-    All the pointers to a token's sequence lead to one number, so that it costs one to change it.
-    """
-
-    def __init__(self, api: Any, n_most: int) -> None:
-        self._tokens = (ctypes.c_int32 * n_most)()
-        self._positions = (ctypes.c_int32 * n_most)()
-        self._n_sequences = (ctypes.c_int32 * n_most)(*[1] * n_most)
-        self._number = (ctypes.c_int32 * 1)()
-        pointer = ctypes.cast(self._number, ctypes.POINTER(ctypes.c_int32))
-        self._numbers = (ctypes.POINTER(ctypes.c_int32) * n_most)(*[pointer] * n_most)
-        self._outputs = (ctypes.c_int8 * n_most)()
-        self._batch = api.llama_batch()
-        self._batch.token = self._tokens
-        self._batch.embd = None
-        self._batch.pos = self._positions
-        self._batch.n_seq_id = self._n_sequences
-        self._batch.seq_id = self._numbers
-        self._batch.logits = self._outputs
-        self._last = 0
-
-    def filled(self, tokens: Sequence[int], position: int, number: int) -> Any:
-        n_tokens = len(tokens)
-        if n_tokens == 1:
-            self._tokens[0], self._positions[0] = tokens[0], position
-        else:
-            self._tokens[:n_tokens] = list(tokens)
-            self._positions[:n_tokens] = list(range(position, position + n_tokens))
-        self._number[0] = number
-        self._outputs[self._last] = 0
-        self._last = n_tokens - 1
-        self._outputs[self._last] = 1
-        self._batch.n_tokens = n_tokens
-        return self._batch
 
 
 def n_spare_cells(n_ctx: int) -> int:

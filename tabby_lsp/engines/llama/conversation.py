@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.history import cropped, in_turns
 from tabby_lsp.engines.llama.answering import Question, answer, n_prompt_room
+from tabby_lsp.engines.llama.drafting import Drafting
 from tabby_lsp.engines.llama.drawing import Sampler
+from tabby_lsp.engines.llama.searched import Searched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tabby_lsp.domain import ChatRequest, Piece
     from tabby_lsp.engines.history import Conversation
-    from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.engines.llama.resident import Loaded
+    from tabby_lsp.engines.llama.speculation import Read
     from tabby_lsp.engines.llama.template import ChatTemplate
 
 
@@ -57,6 +60,7 @@ def converse(speaker: Speaker, request: ChatRequest, read: Read) -> Iterator[Pie
         max_tokens=request.max_tokens,
         stop=(*request.stop, *stop),
         choose=lambda _: sampler,
+        draft=partial(Drafting, loaded.drafts, Searched(()), prompt, loaded.model.piece),
         n_logprobs=sampling.n_logprobs,
         asked_s=asked_s,
     )

@@ -13,68 +13,19 @@ Invariant: what the model cannot say, of which the score is 0, is not said.
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any
 
-from tabby_lsp.engines.llama.kv import n_common
 from tabby_lsp.engines.llama.sampling import likeliest, scores_of
-from tabby_lsp.engines.llama.standing import BREAK, Standing
+from tabby_lsp.engines.llama.searched import Searched
+from tabby_lsp.engines.llama.standing import BREAK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from tabby_lsp.engines.llama.sampling import Choice, Choose
+    from tabby_lsp.engines.llama.sampling import Choice
     from tabby_lsp.models.families import CopyGate
-
-# A table of zeros has thousands, and to look at each takes longer than the model does.
-_MOST_PLACES = 256
-
-
-class Searched:
-    """Tokens to copy from, and where each of them stands.
-
-    Lives as long as what stands `elsewhere` stays; of what stands before the cursor a key changes
-    only the end.
-    """
-
-    def __init__(self, elsewhere: Sequence[int]) -> None:
-        # It begins with a break, so that there is something before each place.
-        self.tokens = array("i", (BREAK, *elsewhere, BREAK))
-        self._elsewhere = Standing(self.tokens)
-        self.n_elsewhere = len(self.tokens)  # the places below
-        self._before: list[int] = []
-        self._places: dict[int, list[int]] = {}  # of these
-
-    def read(self, before: Sequence[int]) -> None:
-        """Have this stand before the cursor."""
-        wanted = list(before)
-        n_kept = n_common(self._before, wanted)
-        for place in range(len(self.tokens) - 2, self.n_elsewhere + n_kept - 2, -1):
-            token, follower = self.tokens[place], self.tokens[place + 1]
-            if token != BREAK and follower != BREAK:
-                self._places[token].pop()
-        del self.tokens[self.n_elsewhere + n_kept :]
-        self._append(wanted[n_kept:])
-        self._before = wanted
-
-    def places(self, token: int) -> list[int]:
-        """Where a token has something behind it; of many places the nearest."""
-        near = self._places.get(token, [])[-_MOST_PLACES:]
-        return self._elsewhere.places(token, _MOST_PLACES - len(near)) + near
-
-    def places_behind(self, before: int, token: int) -> list[int]:
-        """The same of those places elsewhere where another token stands before it."""
-        return self._elsewhere.places_behind(before, token, _MOST_PLACES)
-
-    def _append(self, tokens: Sequence[int]) -> None:
-        token = self.tokens[-1]
-        for place, follower in enumerate(tokens, len(self.tokens) - 1):
-            if token != BREAK and follower != BREAK:
-                self._places.setdefault(token, []).append(place)
-            token = follower
-        self.tokens.extend(tokens)
 
 
 class Copying:
@@ -196,15 +147,17 @@ def _counted(tokens: list[int]) -> dict[int, int]:
     return counts
 
 
-def copying(source: Copying, end_tokens: Sequence[int]) -> Choose:
+class GreedyCopying:
     """Chooses the likeliest of both together."""
 
-    def choose_from_both(logits: NDArray[Any]) -> Choice:
-        scores = scores_of(logits)
-        total = source.mix(scores, float(scores.sum()))
-        choice = likeliest(scores, end_tokens, total)
-        if choice.token is not None:
-            source.hear(choice.token)
-        return choice
+    def __init__(self, source: Copying, end_tokens: Sequence[int]) -> None:
+        self._source = source
+        self._end_tokens = end_tokens
 
-    return choose_from_both
+    def __call__(self, logits: NDArray[Any]) -> Choice:
+        scores = scores_of(logits)
+        total = self._source.mix(scores, float(scores.sum()))
+        return likeliest(scores, self._end_tokens, total)
+
+    def hear(self, token: int) -> None:
+        self._source.hear(token)

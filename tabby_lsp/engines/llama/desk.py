@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tabby_lsp.engines.llama.anchor import drop_anchor, texts_elsewhere, with_tail
-from tabby_lsp.engines.llama.copying import Searched
 from tabby_lsp.engines.llama.healing import n_taken_back
+from tabby_lsp.engines.llama.searched import Searched
 from tabby_lsp.engines.llama.standing import BREAK
 
 if TYPE_CHECKING:
@@ -50,9 +50,8 @@ class Prompt:
 
     tokens: list[int]
     open_tokens: list[int]  # those of the open text, which are among them
+    elsewhere: Searched  # all other text, to look for what may come next
     typed: bytes = b""
-    # All other text, where a model needs help to copy.
-    elsewhere: Searched | None = None
 
 
 class Desk:
@@ -98,10 +97,15 @@ class Desk:
             kept = replace(segments, snippets=fit[0].snippets) if fit else segments
             anchor, prompt = drop_anchor(kept, self._fim, self._tokenize, n_room, fit)
         self.hold(request.document, anchor)
-        healed = self._healed(prompt, anchor, heals=heals)
-        if self._fim.copy_gate is None or not heals:
-            return healed
-        return replace(healed, elsewhere=self._searched(texts_elsewhere(anchor, segments)))
+        elsewhere = self._searched(texts_elsewhere(anchor, segments))
+        begin, end = len(anchor.before), len(prompt) - len(anchor.after)
+        vocabulary = self.vocabulary
+        if vocabulary is None or not heals:
+            return Prompt(prompt, prompt[begin:end], elsewhere)
+        # What may become other tokens when it goes on is left to the answer.
+        start = end - n_taken_back(prompt[begin:end], vocabulary)
+        typed = b"".join(vocabulary.pieces[token] for token in prompt[start:end])
+        return Prompt([*prompt[:start], *prompt[end:]], prompt[begin:start], elsewhere, typed)
 
     def renewed(self, request: GenerationRequest, n_room: int) -> tuple[Anchor, list[int]] | None:
         """A better anchor for a place, where the one that is used there is worn, and its prompt.
@@ -131,16 +135,6 @@ class Desk:
         """Use an anchor from now on."""
         others = [other for other in self._anchors.get(document, []) if other is not anchor]
         self._anchors[document] = [anchor, *others][:_MOST_ANCHORS]
-
-    def _healed(self, prompt: list[int], anchor: Anchor, *, heals: bool) -> Prompt:
-        """The prompt, if it heals without what may become other tokens when it goes on."""
-        vocabulary = self.vocabulary
-        begin, end = len(anchor.before), len(prompt) - len(anchor.after)
-        if vocabulary is None or not heals:
-            return Prompt(prompt, prompt[begin:end])
-        start = end - n_taken_back(prompt[begin:end], vocabulary)
-        typed = b"".join(vocabulary.pieces[token] for token in prompt[start:end])
-        return Prompt([*prompt[:start], *prompt[end:]], prompt[begin:start], typed)
 
     def _searched(self, texts: tuple[str, ...]) -> Searched:
         """Texts to copy from, with a break behind each; they stay the same from key to key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,12 @@ class Sampler:
 
     def __call__(self, logits: NDArray[Any]) -> Choice:
         told = logprobs(logits)
+        lead = math.inf
         if self._is_plain:
             token = int(logits.argmax())
+            logprob = float(told[token])
+            told[token] = -math.inf
+            lead = logprob - float(told[told.argmax()])
         else:
             adjusted = penalized(logits, self._sampling, self._said, self._prompt)
             if self._constraint is None:
@@ -63,8 +68,13 @@ class Sampler:
                 if allowed is None:
                     return Choice(None, 0.0)
                 token = allowed
-            self._said[token] += 1
-        return Choice(None if token in self._end_tokens else token, float(told[token]))
+            logprob = float(told[token])
+        return Choice(None if token in self._end_tokens else token, logprob, lead)
+
+    def hear(self, token: int) -> None:
+        self._said[token] += 1
+        if self._constraint is not None:
+            self._constraint.take(self._model.piece(token))
 
     def _pick(self, logits: NDArray[Any]) -> int:
         """The place of one of the logits."""
@@ -95,8 +105,6 @@ class Sampler:
             place = self._pick(left)
             token = int(possible[place])
             if self._fits(token, constraint):
-                if token not in self._end_tokens:
-                    constraint.take(self._model.piece(token))
                 return token
             left[place] = -np.inf
         if constraint.may_end:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from tabby_lsp.config import LocalSettings
     from tabby_lsp.domain import EngineStatus
-    from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.engines.llama.binding import Model
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
+    from tabby_lsp.engines.llama.speculation import Read
     from tabby_lsp.engines.llama.worker import Job
     from tabby_lsp.models.gguf import Header
 
@@ -61,7 +61,7 @@ class VectorContext(Context):
         rows = np.ctypeslib.as_array(pointer, shape=(len(self._array), self._width))
         return rows[-n_tokens:].copy()
 
-    def _filled(self, tokens: Sequence[int]) -> Any:
+    def _filled(self, tokens: Sequence[int], _: int) -> Any:
         """Without a wish for what comes next: llama.cpp gives the vectors of all."""
         self._array = (ctypes.c_int32 * len(tokens))(*tokens)  # read until it is evaluated
         return self._api.llama_batch_get_one(self._array, len(tokens))
@@ -131,7 +131,7 @@ class LlamaEmbedder:
         parts = []
         for start in range(0, len(tokens), context.n_ubatch):
             part = tokens[start : start + context.n_ubatch]
-            read(part)
+            read(part, 1)
             loaded.n_evaluated_total += len(part)
             parts.append(context.vectors(len(part)))
         vector = _pooled(parts, self._header.figure("pooling_type", 0))

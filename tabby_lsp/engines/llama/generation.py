@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.engines.llama.answering import Question, answer, n_prompt_room
 from tabby_lsp.engines.llama.context import Aborted
-from tabby_lsp.engines.llama.copying import Copying, copying
+from tabby_lsp.engines.llama.copying import Copying, GreedyCopying
+from tabby_lsp.engines.llama.drafting import Drafting
 from tabby_lsp.engines.llama.drawing import Sampler
 from tabby_lsp.engines.llama.healing import Healing
 from tabby_lsp.engines.llama.layout import tail
-from tabby_lsp.engines.llama.sampling import choose, runners_up, takes_the_likeliest
+from tabby_lsp.engines.llama.sampling import Greedy, runners_up, takes_the_likeliest
+from tabby_lsp.engines.llama.searched import Searched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tabby_lsp.domain import GenerationRequest, Piece, TextRequest
-    from tabby_lsp.engines.llama.answering import Read
     from tabby_lsp.engines.llama.binding import Model
     from tabby_lsp.engines.llama.desk import Desk, Prompt
     from tabby_lsp.engines.llama.healing import Vocabulary
     from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.engines.llama.sampling import Choice, Choose
+    from tabby_lsp.engines.llama.speculation import Read
     from tabby_lsp.models.families import Fim
 
 
@@ -51,6 +53,15 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
         stop=request.stop,
         is_one_line=request.is_one_line,
         choose=likeliest.choose,
+        draft=partial(
+            Drafting,
+            loaded.drafts,
+            prompt.elsewhere,
+            prompt.open_tokens,
+            model.piece,
+            prompt.typed,
+            is_one_line=request.is_one_line,
+        ),
         runners_up=likeliest.runners_up,
         typed=prompt.typed,
         n_candidates=request.n_candidates,
@@ -79,9 +90,9 @@ class _Likeliest:
     def choose(self, said: Sequence[int]) -> Choose:
         """A way to choose what comes behind the first tokens of an answer."""
         source, left = self._source(said), self._typed_behind(said)
-        chosen: Choose = partial(choose, end_tokens=self.end_tokens)
+        chosen: Choose = Greedy(self.end_tokens)
         if source is not None:
-            chosen = copying(source, self.end_tokens)
+            chosen = GreedyCopying(source, self.end_tokens)
         if left and self.vocabulary is not None:
             chosen = Healing(left, self.vocabulary, chosen)
         return chosen
@@ -97,7 +108,7 @@ class _Likeliest:
 
     def _source(self, said: Sequence[int]) -> Copying | None:
         gate, prompt = self.fim.copy_gate, self.prompt
-        if gate is None or prompt.elsewhere is None:
+        if gate is None:
             return None
         source = Copying(gate, prompt.elsewhere, prompt.open_tokens)
         for token in said:
@@ -157,6 +168,7 @@ def continue_text(loaded: Loaded, request: TextRequest, read: Read) -> Iterator[
         max_tokens=request.max_tokens,
         stop=request.stop,
         choose=lambda _: sampler,
+        draft=partial(Drafting, loaded.drafts, Searched(()), prompt, model.piece),
         n_logprobs=sampling.n_logprobs,
         asked_s=asked_s,
     )

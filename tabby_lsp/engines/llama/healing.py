@@ -101,7 +101,8 @@ class Healing:
     def __call__(self, logits: NDArray[Any]) -> Choice:
         if not self._left:
             return self._choose(logits)
-        choice = self._choose(self._vocabulary.only_fitting(logits, self._left))
-        if choice.token is not None:
-            self._left = self._left[len(self._vocabulary.pieces[choice.token]) :]
-        return choice
+        return self._choose(self._vocabulary.only_fitting(logits, self._left))
+
+    def hear(self, token: int) -> None:
+        self._left = self._left[len(self._vocabulary.pieces[token]) :]
+        self._choose.hear(token)

@@ -53,7 +53,7 @@ class MarkedContext(Context):
         mark = self._mark_in(tokens, n_tokens)
         return 0 if mark is None else len(self._marks[mark].tokens)
 
-    def evaluate(self, tokens: Sequence[int]) -> None:
+    def evaluate(self, tokens: Sequence[int], n_told: int = 1) -> None:
         """Append tokens to the live sequence, and leave marks where they belong to a prompt."""
         held = self._held[self._live]
         while tokens and len(held.tokens) < held.n_prompt:
@@ -64,7 +64,7 @@ class MarkedContext(Context):
             if not held.is_ahead or len(held.tokens) == held.n_prompt:
                 self._mark(is_ahead=held.is_ahead)
             tokens = tokens[n_step:]
-        super().evaluate(tokens)
+        super().evaluate(tokens, n_told)
 
     def restore(self, tokens: Sequence[int], saved: mmap) -> bool:
         is_restored = super().restore(tokens, saved)

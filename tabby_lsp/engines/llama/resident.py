@@ -7,11 +7,12 @@ import logging
 import os
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from tabby_lsp.domain import EngineError, EngineState, EngineStatus, Piece, Timings, Unusable
 from tabby_lsp.engines.llama.binding import Model
+from tabby_lsp.engines.llama.drafting import Drafts
 from tabby_lsp.engines.llama.growing import GrowingTokenizer
 from tabby_lsp.engines.llama.marks import context_for
 from tabby_lsp.engines.llama.parking import Parking
@@ -48,6 +49,7 @@ class Loaded:
     context: Context
     recall: Recall
     tokenize: Callable[[str], list[int]]
+    drafts: Drafts = field(default_factory=Drafts)
     n_evaluated_total: int = 0  # prompt tokens only
     n_generated_total: int = 0
 
@@ -241,6 +243,8 @@ def _since_asked(piece: Piece, queue_ms: float) -> Piece:
         n_reused_tokens=known.n_reused_tokens,
         n_evaluated_tokens=known.n_evaluated_tokens,
         n_generated_tokens=known.n_generated_tokens,
+        n_drafted_tokens=known.n_drafted_tokens,
+        n_accepted_tokens=known.n_accepted_tokens,
         queue_ms=queue_ms,
         prefill_ms=known.prefill_ms,
         decode_ms=known.decode_ms,

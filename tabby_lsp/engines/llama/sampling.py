@@ -6,18 +6,16 @@ Invariant: probabilities that are told are the model's own, before temperature, 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tabby_lsp.domain import EngineError, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from tabby_lsp.domain import Sampling
-
-    Choose = Callable[[NDArray[Any]], "Choice"]
 
 # The likeliest tokens hold nearly all of the probability: to look among these first saves sorting a
 # vocabulary of 150,000.
@@ -31,22 +29,41 @@ class Choice(NamedTuple):
 
     token: int | None
     logprob: float
+    lead: float = math.inf  # of it before the next best, where nothing but that decides
 
 
-def choose(logits: NDArray[Any], end_tokens: Sequence[int]) -> Choice:
-    """Greedy, where all the tokens that end an answer vote together.
+class Choose(Protocol):
+    """How the tokens of one answer are chosen, each of which has to be heard before the next."""
+
+    def __call__(self, logits: NDArray[Any]) -> Choice:
+        """What comes next; the same again where it is asked again, but for chance."""
+
+    def hear(self, token: int) -> None:
+        """What has been said."""
+
+
+class Greedy:
+    """Chooses the likeliest token, where all the tokens that end an answer vote together.
 
     The rule is of the kind of llama.cpp's `llama_sampler_init_infill`, which weighs the sum of the
     end tokens against the text. Its factor of three times the number of candidates is for large
     models: on the starter, whose distribution is flat, it would silence half of the answers without
     making the rest better (docs/log.md, 2026-11-21).
     """
-    scores = scores_of(logits)
-    return likeliest(scores, end_tokens, float(scores.sum()))
+
+    def __init__(self, end_tokens: Sequence[int]) -> None:
+        self._end_tokens = end_tokens
+
+    def __call__(self, logits: NDArray[Any]) -> Choice:
+        scores = scores_of(logits)
+        return likeliest(scores, self._end_tokens, float(scores.sum()))
+
+    def hear(self, token: int) -> None:
+        """It changes nothing."""
 
 
 def likeliest(scores: NDArray[Any], end_tokens: Sequence[int], total: float) -> Choice:
-    """The same from `scores_of`, or what was made of them, and their sum; the ends' are lost."""
+    """Of `scores_of`, or what was made of them, and their sum; the ends' are lost, and the best."""
     end_score = 0.0
     for token in end_tokens:
         end_score += float(scores[token])
@@ -54,8 +71,14 @@ def likeliest(scores: NDArray[Any], end_tokens: Sequence[int], total: float) -> 
     token = int(scores.argmax())
     text_score = float(scores[token])
     if end_score >= text_score:
-        return Choice(None, math.log(end_score / total))
-    return Choice(token, math.log(text_score / total))
+        return Choice(None, math.log(end_score / total), _lead(end_score, text_score))
+    scores[token] = 0.0
+    next_best = max(end_score, float(scores[scores.argmax()]))
+    return Choice(token, math.log(text_score / total), _lead(text_score, next_best))
+
+
+def _lead(best: float, next_best: float) -> float:
+    return math.log(best / next_best) if next_best else math.inf
 
 
 def runners_up(logits: NDArray[Any], end_tokens: Sequence[int]) -> Iterator[Choice]:

@@ -205,6 +205,8 @@ def timings_of(event: object) -> Timings:
         n_reused_tokens=n_reused,
         n_evaluated_tokens=n_evaluated,
         n_generated_tokens=count_at(event, "timings", "predicted_n"),
+        n_drafted_tokens=count_at(event, "timings", "draft_n"),
+        n_accepted_tokens=count_at(event, "timings", "draft_n_accepted"),
         prefill_ms=number_at(event, "timings", "prompt_ms"),
         decode_ms=number_at(event, "timings", "predicted_ms"),
     )
