@@ -1,4 +1,4 @@
-"""The rules that tell a secret from the code round it.
+"""The rules that tell a secret from the code round it, within a text.
 
 Invariant: every pattern is bounded in length and anchored where a plain search has found its mark,
 so that no text makes it slow.
@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from fnmatch import translate
-from functools import lru_cache
 from math import log2
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from tabby_lsp.secrets import lists
 
@@ -21,16 +18,6 @@ if TYPE_CHECKING:
 
     from tabby_lsp.secrets.lists import Kind
 
-# Apart: each stem with each extension would take twice as long to compile as all other patterns.
-_STEM = "|".join(translate(stem).removesuffix(r"\Z") for stem in lists.SECRET_STEMS)
-_FILE_NAME = re.compile(
-    "|".join(
-        (
-            *map(translate, lists.SECRET_NAMES),
-            rf"(?:{_STEM})\.(?:{'|'.join(lists.DATA_EXTENSIONS)})\Z",
-        )
-    )
-)
 _ISSUED_TOKENS = tuple((mark, re.compile(tail)) for mark, tail in lists.ISSUED_TOKENS.items())
 _MARKS = tuple((mark, re.compile(tail)) for mark, tail in lists.MARKS.items())
 _VALUES = tuple((mark, re.compile(value, re.I), kind) for mark, value, kind in lists.VALUES)
@@ -81,24 +68,6 @@ _PHRASE = re.compile(r"[a-z]{2,12}(?:[ ][a-z]{2,12}){3,23}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HASH_NAME = re.compile(lists.HASH_NAMES)
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]+")
-
-
-def is_secret_path(path: str) -> bool:
-    """Whether a file's name, or a folder above it, says that it may hold secrets.
-
-    Absolute or relative, with either slash, in any case.
-    """
-    folder, _, name = ("/" + path.lower().replace("\\", "/")).rpartition("/")
-    return _FILE_NAME.match(name) is not None or any(
-        f"/{secret}/" in f"{folder}/" for secret in lists.SECRET_FOLDERS
-    )
-
-
-# Asked three times a key, of the few documents that are open.
-@lru_cache(maxsize=256)
-def is_secret_uri(uri: str) -> bool:
-    """The same of a document's URI, encoded or not."""
-    return is_secret_path(unquote(re.split(r"[?#]", uri, maxsplit=1)[0]))
 
 
 def holds_secret(text: str) -> bool:

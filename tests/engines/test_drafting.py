@@ -131,6 +131,27 @@ def test_what_is_never_right_is_no_longer_drafted() -> None:
     assert drafted("ab", "abcdef", known=known) == ""
 
 
+def test_what_was_wrong_for_a_while_is_drafted_again() -> None:
+    """Whether a guess would have been right is learned also while nothing is drafted."""
+    known = drafts(more_takes=0.2)
+    for said, n_times in (("m", 30), ("c", 60)):
+        for _ in range(n_times):
+            drafting = Drafting(known, Searched(tokens("abc")), tokens("ab"), piece)
+            drafting.draft(1, 7)
+            drafting.hear(tokens(said)[0])
+
+    assert drafted("ab", "abcdef", known=known).startswith("c")
+
+
+def test_who_was_told_nothing_pushes_no_answer_out() -> None:
+    known = drafts()
+    answered(known, "lab", "cdef")
+    for _ in range(20):
+        answered(known, "hi", "")
+
+    assert drafted("lab", known=known) == "cdef"
+
+
 def test_an_end_where_a_draft_goes_on_says_that_it_was_wrong() -> None:
     known = drafts(more_takes=0.2)
     for _ in range(20):

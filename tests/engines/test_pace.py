@@ -50,9 +50,19 @@ def test_a_time_that_something_else_made_longer_counts_for_little() -> None:
 
 
 def test_what_was_measured_long_ago_is_tried_again() -> None:
-    pace = learned(n1=1.0, n8=50.0)
+    pace = learned(n1=1.0)
+    for _ in range(10):
+        pace.took(8, 50.0)
     assert pace.more_s(1, 7) == pytest.approx(49.0)
     for _ in range(600):
+        pace.took(1, 1.0)
+
+    assert pace.more_s(1, 7) < 3.0
+
+
+def test_a_first_time_that_was_too_long_is_forgotten_soon() -> None:
+    pace = learned(n1=1.0, n8=50.0)
+    for _ in range(60):
         pace.took(1, 1.0)
 
     assert pace.more_s(1, 7) < 3.0

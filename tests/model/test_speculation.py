@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from tabby_lsp.domain import Sampling
+from tabby_lsp.engines.llama.binding import Model
 from tabby_lsp.engines.llama.context import Context
-from tests.model.starter import SOURCE, Bench, bench, request
+from tabby_lsp.engines.llama.drawing import Sampler
+from tests.model.starter import PATH, SOURCE, Bench, bench, request
 from tests.model.typist import Typist
 
 if TYPE_CHECKING:
@@ -153,12 +157,61 @@ def test_what_is_stopped_within_a_draft_is_answered_the_next_time(
 
 
 def test_what_is_drawn_by_chance_is_drafted_too(drafting: Bench) -> None:
-    asked = request(WRITTEN)
-    sampling = Sampling(temperature=0.2, seed=1)
-    first, second = (drafting.ask(replace(asked, sampling=sampling)) for _ in range(2))
+    asked = replace(request(WRITTEN), sampling=Sampling(temperature=0.2))
+
+    assert any(drafting.ask(asked)[2].n_accepted_tokens for _ in range(5))
+
+
+def test_what_is_drawn_from_a_seed_is_not(drafting: Bench) -> None:
+    """A draw may hang on a probability's last digit, and is to be the same each time."""
+    asked = replace(request(WRITTEN), sampling=Sampling(temperature=0.8, seed=1))
+    first, second = drafting.ask(asked), drafting.ask(asked)
 
     assert first[0] == second[0]
-    assert second[2].n_accepted_tokens > 0
+    assert second[2].n_drafted_tokens == 0
+
+
+def test_who_doubts_everything_computes_it_alone_and_says_the_same(
+    drafting: Bench, plain: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabby_lsp.engines.llama.speculation.LEAST_LEAD", math.inf)
+    for asked in keys(30):
+        text, prompt, timings = drafting.ask(asked)
+        context = drafting.loaded.context
+
+        assert text == plain.ask(asked)[0]
+        assert timings.n_accepted_tokens <= timings.n_drafted_tokens
+        assert context.tokens[: len(prompt.tokens)] == prompt.tokens
+        assert context.held[context.live].n_prompt == len(prompt.tokens)
+        assert holds(drafting) == len(context.tokens)
+
+
+def test_without_chance_a_sampler_says_by_how_much_a_token_leads(plain: Bench) -> None:
+    model = plain.loaded.model
+    logits = np.zeros(model.n_vocab, dtype=np.float32)
+    logits[[50, 60]] = 3.0, 2.5
+    biased = Sampler(model, Sampling(logit_bias=((60, 1.0),)), [], [])
+    by_grammar = Sampler(model, Sampling(grammar="root ::= [a-z]+"), [], [])
+    by_chance = Sampler(model, Sampling(temperature=1.0), [], [])
+
+    assert biased(logits).token == 60
+    assert biased(logits).lead == pytest.approx(0.5)
+    assert by_grammar(logits).lead < 3.1
+    assert by_chance(logits).lead == math.inf
+
+
+def test_on_a_graphics_card_too_it_is_told_what_comes_next() -> None:
+    """What waits for the card is called in another way; that much of it runs anywhere."""
+    model = Model(PATH)
+    model.uses_graphics = True
+    context = Context(model, 64, 64, 1)
+    context.evaluate(model.tokenize("import os\nimport "))
+    logits = context.logits()
+
+    assert logits.shape == (model.n_vocab,)
+    assert np.isfinite(logits).all()
+    context.close()
+    model.close()
 
 
 def test_candidates_are_the_same_with_drafts(drafting: Bench, plain: Bench) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tabby_lsp.domain import Piece, Timings
 from tabby_lsp.engines.llama.context import Aborted
+from tabby_lsp.engines.llama.drafting import Drafting
 from tabby_lsp.engines.llama.drawing import tell
 from tabby_lsp.engines.llama.speculation import Speculation
 from tabby_lsp.engines.llama.text import TextStream, TokenTrail
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tabby_lsp.domain import Finish, TokenLogprobs
+    from tabby_lsp.domain import Finish, Sampling, TokenLogprobs
     from tabby_lsp.engines.llama.context import Context
-    from tabby_lsp.engines.llama.drafting import Drafting
     from tabby_lsp.engines.llama.precedence import Precedence
     from tabby_lsp.engines.llama.resident import Loaded
     from tabby_lsp.engines.llama.sampling import Choice, Choose
+    from tabby_lsp.engines.llama.searched import Searched
     from tabby_lsp.engines.llama.speculation import Read
 
 # What an answer may take of the context where the prompt would fill it.
@@ -95,6 +97,26 @@ def answer(loaded: Loaded, question: Question, read: Read) -> Iterator[Piece]:
         yield from _candidates(loaded, question, read, speculation, timings)
     else:
         yield Piece("", 0.0, timings, _LENGTH)
+
+
+def drafting(
+    loaded: Loaded,
+    sampling: Sampling,
+    searched: Searched,
+    before: Sequence[int],
+    typed: bytes = b"",
+    *,
+    is_one_line: bool = False,
+) -> Callable[[], Drafting] | None:
+    """How each answer to a question is drafted, as Drafting has it; None where it is not.
+
+    What is drawn from a seed is to be the same each time, and a draw may hang on the last digit of
+    a probability, which depends on what was computed together.
+    """
+    if not loaded.context.can_draft or (sampling.temperature and sampling.seed is not None):
+        return None
+    piece = loaded.model.piece
+    return partial(Drafting, loaded.drafts, searched, before, piece, typed, is_one_line=is_one_line)
 
 
 def patiently(context: Context, precedence: Precedence, is_cancelled: Callable[[], bool]) -> Read:
@@ -211,6 +233,8 @@ class _Speech:
     def pieces(self) -> Iterator[Piece]:
         try:
             yield from self._pieces()
+        except Aborted:
+            self.is_aborted = True
         finally:
             self._speculation.end()
 
@@ -230,11 +254,7 @@ class _Speech:
                 logits = speculation.says(notes=is_noted)
                 choice = choose(logits)
                 if speculation.doubts(choice.lead):
-                    try:
-                        speculation.read_alone()
-                    except Aborted:
-                        self.is_aborted = True
-                        return
+                    speculation.read_alone()
                     logits = speculation.says(notes=is_noted)
                     choice = choose(logits)
                 speculation.hear(choice)
@@ -267,11 +287,7 @@ class _Speech:
                 yield self._piece("", 0.0, "", ())
             if len(self.choices) < len(self._begins):
                 continue
-            try:
-                speculation.read([choice.token], n_most - n_said - 1)
-            except Aborted:
-                self.is_aborted = True
-                return
+            speculation.read([choice.token], n_most - n_said - 1)
         text += stream.finish()
         told_of = trail.shown(len(text)) if stream.is_stopped else trail.rest()
         yield self._piece(text, logprob, finish, told_of)

@@ -7,6 +7,7 @@ known which tokens it holds, and those are what llama.cpp holds.
 from __future__ import annotations
 
 import ctypes
+import time
 from collections import OrderedDict
 from mmap import mmap
 from typing import TYPE_CHECKING, Any
@@ -118,14 +119,17 @@ class Context:
         self.can_draft = self.saves_all and bool(self._memory)
         self._logits_type = ctypes.c_float * model.n_vocab
         self._logits: dict[int, NDArray[np.float32]] = {}  # by address
-        logits_at = self._api.llama_get_logits_ith
         # A graphics card is waited for here.
-        self._logits_at = logits_at if model.uses_graphics else library.at_once(logits_at)
+        self._logits_at = library.addressing(
+            self._api.llama_get_logits_ith, waits=model.uses_graphics
+        )
         self._held: dict[int, Held] = {0: Held()}
         self._live = 0
         self._cells = Cells(self.n_cells)
         self._known: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
         self._batch = Batch(self._api, n_ctx)
+        # How many tokens the last evaluation had, and when it began, by `time.perf_counter`.
+        self.last_evaluation = (0, 0.0)
 
     @property
     def tokens(self) -> list[int]:
@@ -228,6 +232,7 @@ class Context:
             self.evaluate(tokens[:-n_last])
             tokens = tokens[-n_last:]
         self._make_room(len(tokens))
+        self.last_evaluation = (len(tokens), time.perf_counter())
         status = self._api.llama_decode(self.handle, self._filled(tokens, n_told))
         if status == 0:
             self._append(tokens)

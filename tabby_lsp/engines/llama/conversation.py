@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tabby_lsp.engines.history import cropped, in_turns
-from tabby_lsp.engines.llama.answering import Question, answer, n_prompt_room
-from tabby_lsp.engines.llama.drafting import Drafting
+from tabby_lsp.engines.llama.answering import Question, answer, drafting, n_prompt_room
 from tabby_lsp.engines.llama.drawing import Sampler
 from tabby_lsp.engines.llama.searched import Searched
 
@@ -60,7 +58,7 @@ def converse(speaker: Speaker, request: ChatRequest, read: Read) -> Iterator[Pie
         max_tokens=request.max_tokens,
         stop=(*request.stop, *stop),
         choose=lambda _: sampler,
-        draft=partial(Drafting, loaded.drafts, Searched(()), prompt, loaded.model.piece),
+        draft=drafting(loaded, sampling, Searched(()), prompt),
         n_logprobs=sampling.n_logprobs,
         asked_s=asked_s,
     )

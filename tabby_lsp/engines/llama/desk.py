@@ -63,6 +63,8 @@ class Desk:
         tokenize: Tokenize,
         vocabulary: Vocabulary | None = None,
         tokenize_part: Tokenize | None = None,
+        *,
+        may_draft: bool = True,
     ) -> None:
         """Tokens are taken back from a prompt's end where there is a `vocabulary`.
 
@@ -72,6 +74,7 @@ class Desk:
         self._fim = fim
         self._tokenize = tokenize
         self._tokenize_part = tokenize_part or tokenize
+        self._looks_up = may_draft or fim.copy_gate is not None
         self._elsewhere: OrderedDict[tuple[str, ...], Searched] = OrderedDict()
         self._parts: OrderedDict[str, list[int]] = OrderedDict()
         self._anchors: OrderedDict[str, list[Anchor]] = OrderedDict()  # the latest first
@@ -97,7 +100,8 @@ class Desk:
             kept = replace(segments, snippets=fit[0].snippets) if fit else segments
             anchor, prompt = drop_anchor(kept, self._fim, self._tokenize, n_room, fit)
         self.hold(request.document, anchor)
-        elsewhere = self._searched(texts_elsewhere(anchor, segments))
+        texts = texts_elsewhere(anchor, segments) if self._looks_up else ()
+        elsewhere = self._searched(texts)
         begin, end = len(anchor.before), len(prompt) - len(anchor.after)
         vocabulary = self.vocabulary
         if vocabulary is None or not heals:

@@ -109,7 +109,7 @@ class Drafting:
         searched.read(before)
         self._drafts = drafts
         self._searched = searched
-        self._heard = [*before[-MOST_SAME:]]
+        self._heard, self._n_heard = [*before[-MOST_SAME:]], 0
         self._piece = piece
         self._typed = typed
         self._is_one_line = is_one_line
@@ -118,7 +118,8 @@ class Drafting:
 
     def hear(self, token: int | None, lead: float = math.inf) -> None:
         """What has been said, None where the answer ends by itself, and how clear that was."""
-        self._drafts.learn_clear(is_clear=lead >= LEAST_LEAD)
+        if lead < math.inf:
+            self._drafts.learn_clear(is_clear=lead >= LEAST_LEAD)
         if self._awaited:
             is_right = self._awaited.popleft() == token
             self._drafts.learn(self._n_same, is_answer=self._is_answer, is_right=is_right)
@@ -126,6 +127,7 @@ class Drafting:
             if not is_right:
                 self._awaited.clear()
         if token is not None:
+            self._n_heard += 1
             self._heard.append(token)
             if self._typed:
                 self._typed = self._typed[len(self._piece(token)) :]
@@ -144,13 +146,15 @@ class Drafting:
             return []
         behind = self._behind(place, min(n_most, _MOST_DRAFTED))
         self._n_same = place.n_same
+        # Whether it would have been right is learned in any case.
+        self._awaited.extend(behind)
         n = self._drafts.n_worth(place.n_same, n_read, len(behind), is_answer=self._is_answer)
-        self._awaited.extend(behind[:n])
         return behind[:n]
 
     def end(self) -> None:
         """Nothing more is said."""
-        self._drafts.keep(self._heard)
+        if self._n_heard:
+            self._drafts.keep(self._heard)
 
     def _fits(self, token: int) -> bool:
         """Whether a token goes on with what was typed."""

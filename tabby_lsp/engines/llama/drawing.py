@@ -52,23 +52,17 @@ class Sampler:
         self._constraint = Constraint(grammar) if grammar else None
 
     def __call__(self, logits: NDArray[Any]) -> Choice:
-        told = logprobs(logits)
-        lead = math.inf
-        if self._is_plain:
-            token = int(logits.argmax())
-            logprob = float(told[token])
-            told[token] = -math.inf
-            lead = logprob - float(told[told.argmax()])
-        else:
+        adjusted = logits
+        if not self._is_plain:
             adjusted = penalized(logits, self._sampling, self._said, self._prompt)
-            if self._constraint is None:
-                token = self._pick(adjusted)
-            else:
-                allowed = self._allowed(adjusted, self._constraint)
-                if allowed is None:
-                    return Choice(None, 0.0)
-                token = allowed
-            logprob = float(told[token])
+        if self._constraint is None:
+            token, lead = self._pick(adjusted)
+        else:
+            allowed = self._allowed(adjusted, self._constraint)
+            if allowed is None:
+                return Choice(None, 0.0)
+            token, lead = allowed
+        logprob = float(logprobs(logits)[token])
         return Choice(None if token in self._end_tokens else token, logprob, lead)
 
     def hear(self, token: int) -> None:
@@ -76,18 +70,25 @@ class Sampler:
         if self._constraint is not None:
             self._constraint.take(self._model.piece(token))
 
-    def _pick(self, logits: NDArray[Any]) -> int:
-        """The place of one of the logits."""
+    def _pick(self, logits: NDArray[Any]) -> tuple[int, float]:
+        """The place of one of the logits, and by how much it leads where chance has no part."""
         import numpy as np
 
+        if not self._sampling.temperature:
+            place = int(logits.argmax())
+            others = np.delete(logits, place)
+            lead = float(logits[place] - others[others.argmax()]) if len(others) else math.inf
+            return place, lead
         tokens, shares = candidates(logits, self._sampling)
         if len(tokens) == 1:
-            return int(tokens[0])
+            return int(tokens[0]), math.inf
         index = int(np.searchsorted(np.cumsum(shares), self._chance.random(), side="right"))
-        return int(tokens[min(index, len(tokens) - 1)])
+        return int(tokens[min(index, len(tokens) - 1)]), math.inf
 
-    def _allowed(self, logits: NDArray[Any], constraint: Constraint) -> int | None:
+    def _allowed(self, logits: NDArray[Any], constraint: Constraint) -> tuple[int, float] | None:
         """One of the tokens that the grammar allows, the end where it may end; None as the end.
+
+        With its lead before the next best, of which nobody knows whether the grammar allows it.
 
         To draw among all and to draw again where the grammar refuses comes to the same as to draw
         among those that it allows, which are seldom known.
@@ -102,10 +103,10 @@ class Sampler:
                 left[~np.array(fits)] = -np.inf
             if not np.isfinite(left).any():
                 break
-            place = self._pick(left)
+            place, lead = self._pick(left)
             token = int(possible[place])
             if self._fits(token, constraint):
-                return token
+                return token, lead
             left[place] = -np.inf
         if constraint.may_end:
             return None

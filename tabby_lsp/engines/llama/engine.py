@@ -116,5 +116,9 @@ class LlamaEngine:
         vocabulary = Vocabulary(loaded.model.pieces)
         heals = vocabulary.has_all_bytes
         self._desk = Desk(
-            self._fim, loaded.tokenize, vocabulary if heals else None, loaded.model.tokenize
+            self._fim,
+            loaded.tokenize,
+            vocabulary if heals else None,
+            loaded.model.tokenize,
+            may_draft=loaded.context.can_draft,
         )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tabby_lsp.engines.llama.answering import Question, answer, n_prompt_room
+from tabby_lsp.engines.llama.answering import Question, answer, drafting, n_prompt_room
 from tabby_lsp.engines.llama.context import Aborted
 from tabby_lsp.engines.llama.copying import Copying, GreedyCopying
-from tabby_lsp.engines.llama.drafting import Drafting
 from tabby_lsp.engines.llama.drawing import Sampler
 from tabby_lsp.engines.llama.healing import Healing
 from tabby_lsp.engines.llama.layout import tail
@@ -53,12 +51,11 @@ def generate(loaded: Loaded, fim: Fim, desk: Desk, request: GenerationRequest) -
         stop=request.stop,
         is_one_line=request.is_one_line,
         choose=likeliest.choose,
-        draft=partial(
-            Drafting,
-            loaded.drafts,
+        draft=drafting(
+            loaded,
+            sampling,
             prompt.elsewhere,
             prompt.open_tokens,
-            model.piece,
             prompt.typed,
             is_one_line=request.is_one_line,
         ),
@@ -168,7 +165,7 @@ def continue_text(loaded: Loaded, request: TextRequest, read: Read) -> Iterator[
         max_tokens=request.max_tokens,
         stop=request.stop,
         choose=lambda _: sampler,
-        draft=partial(Drafting, loaded.drafts, Searched(()), prompt, model.piece),
+        draft=drafting(loaded, sampling, Searched(()), prompt),
         n_logprobs=sampling.n_logprobs,
         asked_s=asked_s,
     )

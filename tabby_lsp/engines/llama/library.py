@@ -141,14 +141,16 @@ def native_strlen() -> int:
     return address
 
 
-def at_once(function: Any) -> Any:
-    """A function of llama.cpp's, called without giving the interpreter away; pointers are numbers.
+def addressing(function: Any, *, waits: bool) -> Any:
+    """A function of llama.cpp's that gives a pointer, which is told as a number.
 
-    For what takes no time: whoever else wants the interpreter has it for longer than the call.
+    Where it `waits` for nothing, the interpreter is not given away for the call: whoever else wants
+    it has it for longer than that.
     """
     address = ctypes.cast(function, ctypes.c_void_p).value
     assert address is not None
-    return ctypes.PYFUNCTYPE(ctypes.c_void_p, *function.argtypes)(address)
+    prototype = ctypes.CFUNCTYPE if waits else ctypes.PYFUNCTYPE
+    return prototype(ctypes.c_void_p, *function.argtypes)(address)
 
 
 def _check_layout(version: str, api: Any) -> None:

@@ -11,8 +11,10 @@ _MOST_TOKENS = 16
 _SHARE = 0.2  # of the last time in what is expected
 # A time that something else has made longer says nothing.
 _MOST_TIMES = 2.0
-# What was not measured for so many readings may have changed with the text's length.
-_KNOWN_FOR = 500
+# What was not measured for so many readings may have changed with the text's length; what was
+# measured a few times may be wrong altogether.
+_KNOWN_FOR, _HARDLY_KNOWN_FOR = 500, 50
+_FEW_TIMES = 3
 # What was never measured is taken to cost this share of one token alone, so that it is tried.
 _GUESSED_SHARE = 0.3
 
@@ -22,7 +24,8 @@ class Pace:
 
     def __init__(self) -> None:
         self._took_s: dict[int, float] = {}  # by number of tokens
-        self._measured: dict[int, int] = {}  # when, in readings
+        self._known_until: dict[int, int] = {}  # in readings
+        self._n_times: dict[int, int] = {}
         self._of_prompts_s: float | None = None  # a token
         self._n_readings = 0
 
@@ -33,10 +36,13 @@ class Pace:
             self._of_prompts_s = _moved(self._of_prompts_s, seconds / n_tokens)
             return
         self._took_s[n_tokens] = _moved(self._took_s.get(n_tokens), seconds)
-        self._measured[n_tokens] = self._n_readings
-        oldest = min(self._measured, key=self._measured.__getitem__)
-        if self._n_readings - self._measured[oldest] > _KNOWN_FOR:
-            del self._took_s[oldest], self._measured[oldest]
+        n_times = self._n_times[n_tokens] = self._n_times.get(n_tokens, 0) + 1
+        known_for = _KNOWN_FOR if n_times > _FEW_TIMES else _HARDLY_KNOWN_FOR
+        self._known_until[n_tokens] = self._n_readings + known_for
+        oldest = min(self._known_until, key=self._known_until.__getitem__)
+        if self._known_until[oldest] < self._n_readings:
+            for each in (self._took_s, self._known_until, self._n_times):
+                del each[oldest]
 
     def one_s(self) -> float:
         """For one token."""

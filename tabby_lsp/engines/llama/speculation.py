@@ -10,6 +10,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from tabby_lsp.engines.llama.context import Aborted
 from tabby_lsp.engines.llama.drafting import LEAST_LEAD
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ class Speculation:
     def __init__(self, context: Context, read: Read, drafting: Drafting | None) -> None:
         self._context = context
         self._read = read
-        self._drafting = drafting if context.can_draft else None
+        self._drafting = drafting
         self.n_drafted = self.n_accepted = 0
         self._drafted: list[int] = []  # in the context, behind what was said
         # From which place on what comes next was computed with others than without drafts.
         self._unsure_from: float = math.inf
+        self._n_alone = 1  # tokens that are read together at that place in any case
 
     @property
     def n_read(self) -> int:
@@ -58,28 +60,39 @@ class Speculation:
         if drafting is None:
             self._read(tokens, 1)
             return
-        n_room = context.n_ctx - len(context.tokens) - len(tokens)
+        n_before = len(context.tokens)
+        n_room = context.n_ctx - n_before - len(tokens)
         drafted = drafting.draft(len(tokens), min(n_more, n_room))
-        started_s = time.perf_counter()
-        self._read([*tokens, *drafted], 1 + len(drafted))
+        try:
+            self._read([*tokens, *drafted], 1 + len(drafted))
+        except Aborted:
+            context.keep(min(len(context.tokens), n_before + len(tokens)))
+            raise
         context.logits()  # a graphics card is waited for here
-        drafting.pace.took(len(tokens) + len(drafted), time.perf_counter() - started_s)
+        n_evaluated, began_s = context.last_evaluation
+        if n_evaluated == len(tokens) + len(drafted):  # and it was not interrupted
+            drafting.pace.took(n_evaluated, time.perf_counter() - began_s)
         self._drafted = drafted
         self.n_drafted += len(drafted)
-        # A prompt's tokens are many in any case.
-        self._unsure_from = self.n_read + (len(tokens) > 1) if drafted else math.inf
+        self._unsure_from = self.n_read if drafted else math.inf
+        self._n_alone = min(len(tokens), context.n_least)
 
     def doubts(self, lead: float) -> bool:
         """Whether a token with such a lead might be another one if it were computed alone."""
         return lead < LEAST_LEAD and self.n_read >= self._unsure_from
 
     def read_alone(self) -> None:
-        """Compute once more what comes next, without drafts; raises Aborted."""
-        n_read = self.n_read
-        last = self._context.tokens[n_read - 1]
+        """Compute once more what comes next, as without drafts; raises Aborted."""
+        context, n_read = self._context, self.n_read
+        # Behind a prompt that is as many tokens as such a context is best read with.
+        n_last = self._n_alone if n_read == self._unsure_from else 1
+        held = context.held[context.live]
+        last, n_prompt = held.tokens[n_read - n_last : n_read], held.n_prompt
         self._drafted, self._unsure_from = [], math.inf
-        self._context.keep(n_read - 1)
-        self._read([last], 1)
+        context.keep(n_read - n_last)
+        self._read(last, 1)
+        # Perhaps another sequence than before, where others had the context in between.
+        context.held[context.live].n_prompt = n_prompt
 
     def has_read(self, tokens: Sequence[int]) -> bool:
         """Whether these were drafted, and nothing has to be computed."""

@@ -50,5 +50,7 @@ class _Sorted:
         found = self._found.get(key)
         if found is None:
             start, end = self._keys.searchsorted((key, key + 1))
+            if start == end:
+                return []  # there is no end of what stands nowhere
             found = self._found[key] = self._places[start:end].tolist()
         return found[-n_most:] if n_most else []
