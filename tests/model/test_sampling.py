@@ -265,7 +265,8 @@ def test_penalties_keep_the_model_from_repeating_itself() -> None:
 
 def test_requests_wait_in_order_and_those_taken_back_cost_nothing() -> None:
     async def work(engine: LlamaEngine) -> tuple[int, int, str, int]:
-        endless = Sampling(logit_bias=NO_END)
+        # With a seed, for then it is not drafted and says a token at a time.
+        endless = Sampling(temperature=1.0, seed=1, logit_bias=NO_END)
         running = engine.continue_text(TextRequest(SOURCE, 500, sampling=endless))
         await anext(running)
         tasks = [asyncio.ensure_future(continued(engine, max_tokens=n + 1)) for n in range(4)]
