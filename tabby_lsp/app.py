@@ -8,9 +8,11 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tabby_lsp.ahead import Ahead
+from tabby_lsp.beside import Beside
 from tabby_lsp.choice import (
     chat_engine_for,
     chat_engine_settings,
@@ -20,7 +22,6 @@ from tabby_lsp.choice import (
 from tabby_lsp.completion import pipeline
 from tabby_lsp.completion.cache import CompletionCache
 from tabby_lsp.completion.debounce import Pace, delay_ms
-from tabby_lsp.completion.snippets import SourceText
 from tabby_lsp.config import state_dir
 from tabby_lsp.documents import canonical_uri
 from tabby_lsp.domain import (
@@ -34,9 +35,8 @@ from tabby_lsp.domain import (
 )
 from tabby_lsp.engines.llama.precedence import Precedence
 from tabby_lsp.fates import Fates
-from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.ledger import Ledger
-from tabby_lsp.request import gathered_from, n_line_chars, query_of, question_of
+from tabby_lsp.request import n_line_chars, question_of
 from tabby_lsp.secrets import is_secret_uri
 from tabby_lsp.sharing import Sharing
 from tabby_lsp.talk import Talk
@@ -58,12 +58,6 @@ SUPERSEDED = "superseded"
 _N_DECISIONS_KEPT = 1000
 # Of so many of them with the text round the cursor, which is thousands of characters.
 _N_TEXTS_KEPT = 100
-# Copilot gives its context providers as long; what has not come by then comes with the next
-# request.
-_GATHER_TIMEOUT_S = 0.15
-# How far the cursor goes before other snippets are looked for: each change of snippets makes the
-# engine read the whole prompt again.
-_STICKY_LINES = 12
 # Of a server's last answers, the times are averaged; tabby-agent's number.
 _N_RESPONSES_KEPT = 10
 
@@ -97,8 +91,7 @@ class App:
         self._sharing = Sharing()
         self._ahead = Ahead()
         self._late: dict[str, asyncio.Task[pipeline.Answer]] = {}  # by the document's uri
-        self._neighbours = Neighbours()
-        self._sticky: dict[str, tuple[int, pipeline.Gathered]] = {}  # likewise
+        self._beside = Beside()
         self._pace = Pace()
         self._last_asked_s = 0.0
         self._responses_ms: deque[float] = deque(maxlen=_N_RESPONSES_KEPT)
@@ -147,7 +140,7 @@ class App:
             self._ahead.end()
             # What was answered with other settings is no answer any more.
             self._cache, self._sharing = CompletionCache(), Sharing()
-            self._sticky.clear()
+            self._beside.forget()
         if engine_settings(was) != engine_settings(settings):
             newer = await asyncio.to_thread(engine_for, settings, self._runner)
             old, self.engine = self.engine, newer
@@ -160,16 +153,22 @@ class App:
 
     def talk(self) -> Talk:
         """The chat, as the present settings have it."""
-        return Talk(self.chat_engine, self._neighbours, self.settings.chat, self.settings.context)
+        neighbours = self._beside.neighbours
+        return Talk(self.chat_engine, neighbours, self.settings.chat, self.settings.context)
+
+    def opened(self, ask: Ask) -> None:
+        """A document was opened: the files beside it are read before the first key in it."""
+        if self.silence(ask.language, ask.uri) is None:
+            self._beside.opened(ask, self.settings.context)
 
     def saved(self, path: Path) -> None:
         """A file has changed on disk; what was read there and then is read again."""
-        self._neighbours.saved(path)
+        self._beside.neighbours.saved(path)
 
     def closed(self, uri: str) -> None:
         """A document is no longer open; `uri` is its canonical one."""
         self.fates.ended(uri)
-        self._sticky.pop(uri, None)
+        self._beside.closed(uri)
         self._end_late(uri)
         self._ahead.end(uri)
 
@@ -177,6 +176,7 @@ class App:
         """Give everything back; harmless a second time."""
         self.fates.end_all()
         self._ahead.end()
+        self._beside.end()
         self._sharing.end()
         await asyncio.gather(self.engine.close(), self.chat_engine.close())
 
@@ -273,11 +273,11 @@ class App:
             least_percent=settings.confidence,
         )
 
+        gather = partial(self._beside.of, ask, self.settings.context)
+
         async def answer(hear: Callable[[str], None]) -> pipeline.Answer:
             account.hear = hear
-            given = await pipeline.ask_model(
-                question, limits, cache, lambda: self._gather(ask), engine, account
-            )
+            given = await pipeline.ask_model(question, limits, cache, gather, engine, account)
             if account.timings.total_ms and not question.is_ahead:
                 self._responses_ms.append(account.timings.total_ms)
                 self._last_failure = ""
@@ -325,24 +325,6 @@ class App:
             self._log_failure(error)
         elif error is not None:
             logger.error("no completion: a fault of tabby-lsp itself", exc_info=error)
-
-    async def _gather(self, ask: Ask) -> pipeline.Gathered:
-        """What other files say to a place; the same as before while the cursor stays near it."""
-        context = self.settings.context
-        if not context.snippets or ask.path is None or ask.root is None:
-            return pipeline.Gathered()
-        uri = canonical_uri(ask.uri)
-        line, gathered = self._sticky.get(uri, (None, pipeline.Gathered()))
-        if line is not None and abs(ask.line - line) <= _STICKY_LINES:
-            return gathered
-        found = await self._neighbours.around(
-            ask.path, ask.root, ask.language, ask.others, _GATHER_TIMEOUT_S
-        )
-        candidates = [SourceText(path, texts) for path, texts in found.files]
-        gathered = await asyncio.to_thread(gathered_from, candidates, query_of(ask), context)
-        if found.is_complete:
-            self._sticky[uri] = (ask.line, gathered)
-        return gathered
 
     def _decision(
         self, ask: Ask, outcome: Outcome, reason: Reason, account: pipeline.Account, total_ms: float

@@ -32,6 +32,7 @@ FLOORS = (
     "models ledger",
     "completion chat engines host index",
     "fates sharing request talk choice rack ahead",
+    "beside",
     "app suggest stock consult",
     "servers",
     "commands",

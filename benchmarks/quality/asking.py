@@ -129,7 +129,7 @@ class Asker:
     async def _read_neighbours(self, ask: Ask) -> None:
         """As with a file that has been open for a while: a first request waits 150 ms at most."""
         if self._context != "off" and ask.path and ask.root:
-            around = self._app._neighbours.around
+            around = self._app.talk().neighbours.around
             await around(ask.path, ask.root, ask.language, ask.others, _PATIENCE_S)
 
     async def _said(self, segments: Segments) -> str:
