@@ -14,7 +14,6 @@ import sys
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
 from typing import TYPE_CHECKING, get_args
 
 from tabby_lsp.domain import Fate
@@ -192,6 +191,9 @@ def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _tally(language: str, entries: list[Entry]) -> Tally:
+    # It brings fractions and decimals along, for which no editor is to wait at its start.
+    from statistics import median
+
     latencies = [entry.latency_ms for entry in entries if not entry.is_from_cache]
     return Tally(
         language=language,

@@ -6,6 +6,7 @@ A handler takes the parameters apart, calls the session, and puts the answer tog
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from contextlib import suppress
@@ -75,6 +76,9 @@ def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLangua
     async def initialize(params: lsp.InitializeParams) -> None:
         await session.begin(params)
         offer_menu()
+        # A full collection would stop the event loop for 40 ms to look through what never goes.
+        gc.freeze()
+        gc.enable()
 
     @server.feature(lsp.INITIALIZED)
     async def initialized(params: lsp.InitializedParams) -> None:
