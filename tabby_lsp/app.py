@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tabby_lsp.choice import Runner
-    from tabby_lsp.config import Settings
+    from tabby_lsp.config import ContextSettings, Settings
     from tabby_lsp.request import Ask
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,6 @@ class App:
             self._ahead.end()
             # What was answered with other settings is no answer any more.
             self._cache, self._sharing = CompletionCache(), Sharing()
-            self._beside.forget()
         if engine_settings(was) != engine_settings(settings):
             newer = await asyncio.to_thread(engine_for, settings, self._runner)
             old, self.engine = self.engine, newer
@@ -156,10 +155,18 @@ class App:
         neighbours = self._beside.neighbours
         return Talk(self.chat_engine, neighbours, self.settings.chat, self.settings.context)
 
-    def opened(self, ask: Ask) -> None:
-        """A document was opened: the files beside it are read before the first key in it."""
-        if self.silence(ask.language, ask.uri) is None:
-            self._beside.opened(ask, self.settings.context)
+    def opened(self, ask: Callable[[], Ask]) -> None:
+        """A document was opened: the files beside it are read before the first key in it.
+
+        In a moment `ask` tells what would be asked there, and the settings are those of then.
+        """
+
+        def wanted() -> tuple[Ask, ContextSettings] | None:
+            asked = ask()
+            is_silent = self.silence(asked.language, asked.uri) is not None
+            return None if is_silent else (asked, self.settings.context)
+
+        self._beside.opened(wanted)
 
     def saved(self, path: Path) -> None:
         """A file has changed on disk; what was read there and then is read again."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tabby_lsp.completion.pipeline import Gathered
@@ -17,8 +18,13 @@ from tabby_lsp.index.neighbours import Neighbours
 from tabby_lsp.request import gathered_from, query_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tabby_lsp.config import ContextSettings
     from tabby_lsp.request import Ask
+
+    # The question and the settings; None where nothing is to be read.
+    Opened = Callable[[], tuple[Ask, ContextSettings] | None]
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +35,13 @@ _TIMEOUT_S = 0.15
 _STICKY_LINES = 12
 # An editor that starts opens many documents at once, and shows the last one.
 _OPENED_PAUSE_S = 0.05
-# A disk that has not answered by then may never.
-_OPENED_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    line: int  # at which that was
+    context: ContextSettings
+    gathered: Gathered
 
 
 class Beside:
@@ -38,41 +49,40 @@ class Beside:
 
     def __init__(self) -> None:
         self.neighbours = Neighbours()
-        self._sticky: dict[str, tuple[int, Gathered]] = {}  # the line and what, by the uri
+        self._sticky: dict[str, _Said] = {}  # by the uri
+        self._opened: Opened | None = None  # the latest, until it is read round
         self._ahead: asyncio.Task[None] | None = None
 
     async def of(self, ask: Ask, context: ContextSettings) -> Gathered:
         """What is said to a place; nothing of what is not read in time."""
         uri = canonical_uri(ask.uri)
-        line, gathered = self._sticky.get(uri, (None, Gathered()))
-        if line is not None and abs(ask.line - line) <= _STICKY_LINES:
-            return gathered
-        self.end()
+        said = self._sticky.get(uri)
+        if said and said.context == context and abs(ask.line - said.line) <= _STICKY_LINES:
+            return said.gathered
+        self._opened = None
         gathered, is_complete = await self._look(ask, context, _TIMEOUT_S)
         if is_complete:
-            self._sticky[uri] = (ask.line, gathered)
+            self._sticky[uri] = _Said(ask.line, context, gathered)
         return gathered
 
-    def opened(self, ask: Ask, context: ContextSettings) -> None:
-        """A document was opened, in which somebody will ask: the first key is not to wait."""
-        self.end()
-        self._ahead = asyncio.ensure_future(self._look_ahead(ask, context))
+    def opened(self, opened: Opened) -> None:
+        """Read round a document in a moment; `opened` says then what will be asked in it."""
+        self._opened = opened
+        if self._ahead is None or self._ahead.done():
+            self._ahead = asyncio.ensure_future(self._look_ahead())
 
     def closed(self, uri: str) -> None:
         """A document is no longer open; `uri` is its canonical one."""
         self._sticky.pop(uri, None)
 
-    def forget(self) -> None:
-        """Other settings hold now."""
-        self._sticky.clear()
-
     def end(self) -> None:
         """Nothing more is read ahead."""
+        self._opened = None
         if self._ahead is not None:
             self._ahead.cancel()
 
     async def _look(
-        self, ask: Ask, context: ContextSettings, wait_s: float
+        self, ask: Ask, context: ContextSettings, wait_s: float | None
     ) -> tuple[Gathered, bool]:
         """What is said to a place, and whether all was read in time."""
         if not context.snippets or ask.path is None or ask.root is None:
@@ -82,9 +92,13 @@ class Beside:
         gathered = await asyncio.to_thread(gathered_from, candidates, query_of(ask), context)
         return gathered, found.is_complete
 
-    async def _look_ahead(self, ask: Ask, context: ContextSettings) -> None:
-        await asyncio.sleep(_OPENED_PAUSE_S)
-        try:
-            await self._look(ask, context, _OPENED_TIMEOUT_S)
-        except Exception:
-            logger.exception("nothing was read ahead: a fault of tabby-lsp itself")
+    async def _look_ahead(self) -> None:
+        """One after the other: a disk that does not answer holds up nobody who asks."""
+        while self._opened is not None:
+            await asyncio.sleep(_OPENED_PAUSE_S)
+            opened, self._opened = self._opened, None
+            try:
+                if opened is not None and (wanted := opened()) is not None:
+                    await self._look(*wanted, wait_s=None)
+            except Exception:
+                logger.exception("nothing was read ahead: a fault of tabby-lsp itself")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -216,12 +215,11 @@ def _file(text: str) -> Path:
 def _lsp(parsed: argparse.Namespace) -> int:
     if sys.stdin is None or sys.stdout is None:
         _exit_with("a language server needs standard input and output, and one of them is closed")
+    from tabby_lsp.servers.lsp.garbage import spare_the_start
     from tabby_lsp.servers.lsp.wire import claim_stdout
 
     stdout = claim_stdout()
-    # What is imported stays: to look through it for garbage takes a tenth of the start. The server
-    # begins with that when it has answered `initialize`.
-    gc.disable()
+    spare_the_start()
     from tabby_lsp.app import build
     from tabby_lsp.commands.log import log_to
     from tabby_lsp.host.link import Link
@@ -233,9 +231,10 @@ def _lsp(parsed: argparse.Namespace) -> int:
     is_shared = resolved.settings.host.shared and not parsed.in_process
     runner = Link(_passed_on_to_host(parsed)) if is_shared else None
     server = create_server(lambda settings: build(settings, runner), sources)
-    status = asyncio.run(serve(server, sys.stdin.buffer, stdout))
+    status = asyncio.Runner().run(serve(server, sys.stdin.buffer, stdout))
     logging.shutdown()
-    # The threads that read stdin and that run a model are not worth waiting for.
+    # Not asyncio.run, which waits for threads: those that read stdin or a disk, or run a model, are
+    # not worth it.
     os._exit(status)
 
 

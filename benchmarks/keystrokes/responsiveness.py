@@ -17,7 +17,7 @@ from tests.e2e.wire import start
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_N_STARTS = 7
+_N_STARTS = 15
 _N_PLACES = 12  # at most
 _N_PINGS = 400
 _PING_EVERY_S = 0.005

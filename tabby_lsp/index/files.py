@@ -20,7 +20,7 @@ from tabby_lsp.languages import BY_ID, family_of, language_of
 from tabby_lsp.secrets import is_secret_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +81,16 @@ def source_files(root: Path, max_files: int) -> tuple[Path, ...]:
     return tuple(root / file.relative_to(top) for file in found[:max_files])
 
 
-def is_ignored(path: Path, root: Path) -> bool:
-    """Whether git ignores a file, an open one for instance; True also where git cannot say."""
-    folder = path.parent.resolve()
-    repository = _repository_of(folder, root.resolve())
-    return bool(repository and _ignored_by_git([folder / path.name], repository))
+def ignored_files(paths: Collection[Path], root: Path) -> frozenset[Path]:
+    """Those that git ignores, open ones for instance; also those of which git cannot say it."""
+    real = {path: path.parent.resolve() / path.name for path in paths}
+    repositories = {folder: _nearest_git(folder) for folder in {p.parent for p in real.values()}}
+    ignored: set[Path] = set()
+    for repository in {each for each in repositories.values() if each}:
+        if not _is_elsewhere(repository, root.resolve()):
+            files = [each for each in real.values() if repositories[each.parent] == repository]
+            ignored |= _ignored_by_git(files, repository)
+    return frozenset(path for path, each in real.items() if each in ignored)
 
 
 def _levels(folder: Path, root: Path, family: str | None) -> Iterator[list[Path]]:
@@ -139,12 +144,22 @@ def _repository_of(folder: Path, root: Path) -> Path | None:
 
     None where that repository ignores the whole workspace: somebody's dotfiles, say.
     """
+    repository = _nearest_git(folder)
+    return None if repository is None or _is_elsewhere(repository, root) else repository
+
+
+def _nearest_git(folder: Path) -> Path | None:
     for each in (folder, *folder.parents):
         # Where it may not be looked at, it is none, and raises nothing.
         if os.path.isfile(each / ".git" / "HEAD") or os.path.isfile(each / ".git"):
-            is_outer = root != each and root.is_relative_to(each)
-            return None if is_outer and _ignored_by_git([root], each) else each
+            return each
     return None
+
+
+def _is_elsewhere(repository: Path, root: Path) -> bool:
+    """Whether it lies round the workspace and ignores the whole of it."""
+    is_outer = root != repository and root.is_relative_to(repository)
+    return is_outer and bool(_ignored_by_git([root], repository))
 
 
 def _ignored_by_git(paths: Sequence[Path], repository: Path) -> frozenset[Path]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tabby_lsp.index.chunks import chunks
-from tabby_lsp.index.files import is_ignored, sibling_files
+from tabby_lsp.index.files import ignored_files, sibling_files
 from tabby_lsp.index.sources import MAX_FILE_BYTES, SourceCache
 from tabby_lsp.languages import family_of, language_of
 from tabby_lsp.secrets import is_secret_path
@@ -69,9 +69,17 @@ class Neighbours:
         self._reading: dict[Path, asyncio.Task[_OnDisk]] = {}
 
     async def around(
-        self, path: Path, root: Path, language: str, others: Sequence[OpenFile], wait_s: float
+        self,
+        path: Path,
+        root: Path,
+        language: str,
+        others: Sequence[OpenFile],
+        wait_s: float | None,
     ) -> Surroundings:
-        """The open files of the same language family, then those near `path` on disk."""
+        """The open files of the same language family, then those near `path` on disk.
+
+        `wait_s` is how long the disk is waited for, None for as long as it takes.
+        """
         others = [o for o in others if family_of(o.language) == family_of(language)]
         known = self._known.get(path)
         if known is not None:
@@ -130,7 +138,7 @@ class Neighbours:
             read_at_s=time.monotonic(),
             siblings=tuple((sibling, text) for sibling, text in texts if text),
             judged=frozenset(open_paths),
-            usable=frozenset(p for p in open_paths if _is_usable(p, root)),
+            usable=_usable(open_paths, root),
         )
 
 
@@ -158,10 +166,15 @@ def _cut(texts: list[tuple[str, str, str]]) -> tuple[tuple[str, tuple[str, ...]]
     )
 
 
-def _is_usable(path: Path, root: Path) -> bool:
-    """Whether neither a file's name nor what it links to is secret or ignored."""
-    places = {path, path.resolve()}
-    return not any(is_secret_path(str(place)) or is_ignored(place, root) for place in places)
+def _usable(paths: Sequence[Path], root: Path) -> frozenset[Path]:
+    """Those of which neither the name nor what it links to is secret or ignored."""
+    places = {path: (path, path.resolve()) for path in paths}
+    ignored = ignored_files({place for both in places.values() for place in both}, root)
+    return frozenset(
+        path
+        for path, both in places.items()
+        if not any(is_secret_path(str(place)) or place in ignored for place in both)
+    )
 
 
 def _name(path: Path, root: Path) -> str:

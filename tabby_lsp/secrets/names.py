@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 from fnmatch import translate
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 from tabby_lsp.secrets import lists
 
-# Apart: each stem with each extension would take twice as long to compile as all other patterns.
-_STEM = "|".join(translate(stem).removesuffix(r"\Z") for stem in lists.SECRET_STEMS)
-_FILE_NAME = re.compile(
-    "|".join(
-        (
-            *map(translate, lists.SECRET_NAMES),
-            rf"(?:{_STEM})\.(?:{'|'.join(lists.DATA_EXTENSIONS)})\Z",
-        )
-    )
-)
+
+@cache
+def _file_name() -> re.Pattern[str]:
+    """Compiled when it is first needed, which is not before an editor has the server's answer."""
+    stem = "|".join(translate(stem).removesuffix(r"\Z") for stem in lists.SECRET_STEMS)
+    # Apart: each stem with each extension would take twice as long as all other patterns.
+    with_extension = rf"(?:{stem})\.(?:{'|'.join(lists.DATA_EXTENSIONS)})\Z"
+    return re.compile("|".join((*map(translate, lists.SECRET_NAMES), with_extension)))
 
 
 def is_secret_path(path: str) -> bool:
@@ -27,7 +25,7 @@ def is_secret_path(path: str) -> bool:
     Absolute or relative, with either slash, in any case.
     """
     folder, _, name = ("/" + path.lower().replace("\\", "/")).rpartition("/")
-    return _FILE_NAME.match(name) is not None or any(
+    return _file_name().match(name) is not None or any(
         f"/{secret}/" in f"{folder}/" for secret in lists.SECRET_FOLDERS
     )
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -224,6 +225,20 @@ def test_shutdown_and_exit_end_a_server_that_generates(server: Client) -> None:
     server.notify("exit")
     check_ends(server, 0)
     assert all(len(replies) == 1 for replies in server.replies.values())
+
+
+def test_a_disk_that_does_not_answer_keeps_no_server_alive(home: Path) -> None:
+    script = (
+        "import time; from tabby_lsp.index.neighbours import Neighbours as n;"
+        f"n._read = lambda *_: time.sleep({10 * END_S}); from tabby_lsp.cli import main; main([])"
+    )
+    with start(home, command=[sys.executable, "-c", script]) as client:
+        client.initialize(initialize_params(VSCODE, root=home))
+        client.open((home / "a.py").as_uri(), SOURCE)
+        time.sleep(0.5)
+        client.call("shutdown")
+        client.notify("exit")
+        check_ends(client, 0)
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "generating"])

@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
-from tabby_lsp.index.files import MAX_FOLDER_ENTRIES, is_ignored, sibling_files
+from tabby_lsp.index.files import MAX_FOLDER_ENTRIES, ignored_files, sibling_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,7 +177,21 @@ def test_without_git_on_the_machine_the_same_is_done(
 
 def test_a_folder_that_may_not_be_looked_at_is_no_repository(tmp_path: Path) -> None:
     """As `.git` of another user; a name that is too long fails in the same way, for root too."""
-    assert not is_ignored(tmp_path / ("a" * 300) / "x.py", tmp_path)
+    assert not ignored_files({tmp_path / ("a" * 300) / "x.py"}, tmp_path)
+
+
+def test_git_is_asked_once_for_all_files_of_a_repository(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(repository, "a.py", "b/c.py", "b/private.py", "d/e/f.py", "d/private.py")
+    write(repository, ".gitignore", text="private.py\n")
+    asking = Mock(wraps=subprocess.run)
+    monkeypatch.setattr(subprocess, "run", asking)
+
+    ignored = ignored_files([*repository.rglob("*.py")], repository)
+
+    assert ignored == {repository / "b/private.py", repository / "d/private.py"}
+    assert asking.call_count == 1
 
 
 def test_where_git_fails_nothing_is_taken(repository: Path) -> None:
@@ -280,9 +295,8 @@ def test_an_open_document_can_be_asked_about(repository: Path, tmp_path: Path) -
     write(repository, "here.py", "local.py")
     write(tmp_path, "elsewhere/local.py")
 
-    assert is_ignored(repository / "local.py", repository)
-    assert not is_ignored(repository / "here.py", repository)
-    assert not is_ignored(tmp_path / "elsewhere/local.py", repository)
+    files = [repository / "local.py", repository / "here.py", tmp_path / "elsewhere/local.py"]
+    assert ignored_files(files, repository) == {repository / "local.py"}
 
 
 def test_git_is_here() -> None:

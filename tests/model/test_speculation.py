@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tabby_lsp.domain import Sampling
 from tabby_lsp.engines.llama.binding import Model
 from tabby_lsp.engines.llama.context import Context
 from tabby_lsp.engines.llama.drawing import Sampler
+from tabby_lsp.engines.llama.speculation import Speculation
 from tests.model.starter import PATH, SOURCE, Bench, bench, request
 from tests.model.typist import Typist
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from tabby_lsp.domain import GenerationRequest
 
+SPECULATION = "tabby_lsp.engines.llama.speculation"
 N_CTX = 512
 # As somebody writes who has written such a thing before.
 WRITTEN = """\
@@ -174,16 +177,49 @@ def test_what_is_drawn_from_a_seed_is_not(drafting: Bench) -> None:
 def test_who_doubts_everything_computes_it_alone_and_says_the_same(
     drafting: Bench, plain: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tabby_lsp.engines.llama.speculation.LEAST_LEAD", math.inf)
+    monkeypatch.setattr(SPECULATION + ".LEAST_LEAD", math.inf)
+    alone, context = Mock(wraps=Speculation.read_alone), drafting.loaded.context
+    monkeypatch.setattr(Speculation, "read_alone", lambda speculation: alone(speculation))
+    n_drafted = n_first = 0
     for asked in keys(30):
+        counting = Counting(monkeypatch)
         text, prompt, timings = drafting.ask(asked)
-        context = drafting.loaded.context
+        n_drafted += timings.n_drafted_tokens > 0
+        n_first += counting.sizes[1:2] == [context.n_least]
 
         assert text == plain.ask(asked)[0]
-        assert timings.n_accepted_tokens <= timings.n_drafted_tokens
+        # Each is taken back at its first token.
+        assert timings.n_accepted_tokens == 0
         assert context.tokens[: len(prompt.tokens)] == prompt.tokens
         assert context.held[context.live].n_prompt == len(prompt.tokens)
         assert holds(drafting) == len(context.tokens)
+
+    assert n_drafted > 15
+    assert n_first > 5
+    assert alone.call_count >= n_drafted
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(Sampling(), Sampling()), (Sampling(temperature=0.8), Sampling(temperature=0.8, seed=1))],
+    ids=["likeliest", "seeded"],
+)
+def test_what_was_noted_while_drafting_is_doubted_too(
+    first: Sampling, then: Sampling, drafting: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, context = request(WRITTEN), drafting.loaded.context
+    n_prompt = len(drafting.ask(replace(asked, sampling=first))[1].tokens)
+    before = context.noted(n_prompt)
+    monkeypatch.setattr(SPECULATION + ".LEAST_LEAD", math.inf)
+    counting = Counting(monkeypatch)
+    drafting.ask(replace(asked, sampling=then))
+    after = context.noted(n_prompt)
+
+    assert before
+    assert not before.is_sure
+    assert counting.sizes[0] == context.n_least
+    assert after
+    assert after.is_sure
 
 
 def test_without_chance_a_sampler_says_by_how_much_a_token_leads(plain: Bench) -> None:

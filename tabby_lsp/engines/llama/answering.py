@@ -185,11 +185,11 @@ def _candidates(
         context.switch(origin)
         if context.reach(origin, n_prompt + n_kept) < n_prompt + n_kept:
             return
-        logits = context.noted(n_prompt + n_kept)
+        noted = context.noted(n_prompt + n_kept)
         kept = best.choices[:n_kept]
         tokens = [choice.token or 0 for choice in kept]
         raw = b"".join(map(loaded.model.piece, tokens))
-        for choice in question.runners_up(logits, tokens) if logits is not None else ():
+        for choice in question.runners_up(noted.logits, tokens) if noted else ():
             if every[-1].is_aborted or len(every) == question.n_candidates:
                 return
             begins = (raw + loaded.model.piece(choice.token or 0))[len(question.typed) :]

@@ -10,7 +10,7 @@ import ctypes
 import time
 from collections import OrderedDict
 from mmap import mmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tabby_lsp.domain import EngineError
 from tabby_lsp.engines.llama import library
@@ -64,6 +64,13 @@ class AbortFlag:
 
     def clear(self) -> None:
         self._buffer[0] = b"\0"
+
+
+class Noted(NamedTuple):
+    """What the model says at a place."""
+
+    logits: NDArray[np.float32]  # shape (n_vocab,)
+    is_sure: bool  # whether nothing was computed with it that was only drafted
 
 
 class Context:
@@ -126,7 +133,7 @@ class Context:
         self._held: dict[int, Held] = {0: Held()}
         self._live = 0
         self._cells = Cells(self.n_cells)
-        self._known: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
+        self._known: OrderedDict[tuple[int, int], Noted] = OrderedDict()
         self._batch = Batch(self._api, n_ctx)
         # How many tokens the last evaluation had, and when it began, by `time.perf_counter`.
         self.last_evaluation = (0, 0.0)
@@ -184,9 +191,9 @@ class Context:
         cells = self._copy(number, n_tokens)
         n_prompt = min(was.n_prompt, n_tokens)
         self._held[number] = Held(was.tokens[:n_tokens], cells, n_prompt, was.client)
-        for (known, n_known), logits in list(self._known.items()):
+        for (known, n_known), noted in list(self._known.items()):
             if known == self._live and n_known <= n_tokens:
-                self._know(number, n_known, logits)
+                self._know(number, n_known, noted)
         self.switch(number)
         return True
 
@@ -267,11 +274,11 @@ class Context:
             self._logits[address] = logits
         return logits
 
-    def note(self, n_tokens: int, logits: NDArray[np.float32]) -> None:
+    def note(self, n_tokens: int, logits: NDArray[np.float32], *, is_sure: bool) -> None:
         """Remember for a while what the model says after so many tokens of the live sequence."""
-        self._know(self._live, n_tokens, logits.copy())
+        self._know(self._live, n_tokens, Noted(logits.copy(), is_sure))
 
-    def noted(self, n_tokens: int) -> NDArray[np.float32] | None:
+    def noted(self, n_tokens: int) -> Noted | None:
         """What it says after so many tokens of the live sequence, where that is remembered."""
         place = (self._live, n_tokens)
         if place in self._known:
@@ -351,8 +358,8 @@ class Context:
         while len(self._held) > 1 and self._cells.n_free < n_tokens:
             self._drop_oldest()
 
-    def _know(self, number: int, n_tokens: int, logits: NDArray[np.float32]) -> None:
-        self._known[number, n_tokens] = logits
+    def _know(self, number: int, n_tokens: int, noted: Noted) -> None:
+        self._known[number, n_tokens] = noted
         self._known.move_to_end((number, n_tokens))
         if len(self._known) > _N_PLACES_KNOWN:
             self._known.popitem(last=False)

@@ -39,7 +39,8 @@ class Speculation:
         self._drafted: list[int] = []  # in the context, behind what was said
         # From which place on what comes next was computed with others than without drafts.
         self._unsure_from: float = math.inf
-        self._n_alone = 1  # tokens that are read together at that place in any case
+        # Where it was read to last, and how many tokens are read together there in any case.
+        self._read_to, self._n_alone = self.n_read, context.n_least
 
     @property
     def n_read(self) -> int:
@@ -75,17 +76,17 @@ class Speculation:
         self._drafted = drafted
         self.n_drafted += len(drafted)
         self._unsure_from = self.n_read if drafted else math.inf
-        self._n_alone = min(len(tokens), context.n_least)
+        self._read_to, self._n_alone = self.n_read, min(len(tokens), context.n_least)
 
     def doubts(self, lead: float) -> bool:
         """Whether a token with such a lead might be another one if it were computed alone."""
-        return lead < LEAST_LEAD and self.n_read >= self._unsure_from
+        return lead < LEAST_LEAD and not self._is_sure()
 
     def read_alone(self) -> None:
         """Compute once more what comes next, as without drafts; raises Aborted."""
         context, n_read = self._context, self.n_read
         # Behind a prompt that is as many tokens as such a context is best read with.
-        n_last = self._n_alone if n_read == self._unsure_from else 1
+        n_last = min(n_read, self._n_alone) if n_read == self._read_to else 1
         held = context.held[context.live]
         last, n_prompt = held.tokens[n_read - n_last : n_read], held.n_prompt
         self._drafted, self._unsure_from = [], math.inf
@@ -99,14 +100,17 @@ class Speculation:
         return bool(tokens) and self._drafted[: len(tokens)] == [*tokens]
 
     def says(self, *, notes: bool) -> NDArray[np.float32]:
-        """What the model says now, noted if so wished; until the next is read."""
+        """What the model says now, noted if so wished; until the next is read. Raises Aborted."""
         context = self._context
+        if self._drafting is None and not self._is_sure():
+            # Somebody else's drafts.
+            self.read_alone()
         noted = context.noted(self.n_read)
         if noted is not None:
-            return noted
+            return noted.logits
         logits = context.logits(len(self._drafted))
         if notes:
-            context.note(self.n_read, logits)
+            context.note(self.n_read, logits, is_sure=self._is_sure())
         return logits
 
     def hear(self, choice: Choice) -> None:
@@ -119,6 +123,11 @@ class Speculation:
         self._take_back()
         if self._drafting is not None:
             self._drafting.end()
+
+    def _is_sure(self) -> bool:
+        """Whether what comes next was computed as without drafts."""
+        noted = self._context.noted(self.n_read)
+        return noted.is_sure if noted else self.n_read < self._unsure_from
 
     def _take_back(self) -> None:
         if self._drafted:

@@ -6,7 +6,6 @@ A handler takes the parameters apart, calls the session, and puts the answer tog
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 from contextlib import suppress
@@ -21,6 +20,7 @@ from tabby_lsp import __version__
 from tabby_lsp.servers.lsp import actions, parent, wire
 from tabby_lsp.servers.lsp.asks import DID_ACCEPT
 from tabby_lsp.servers.lsp.chats import CHAT, EXPLAIN, TASKS, Chats, argument_of
+from tabby_lsp.servers.lsp.garbage import spare_what_stays
 from tabby_lsp.servers.lsp.menu import TRIGGER_CHARACTERS
 from tabby_lsp.servers.lsp.protocol import TabbyProtocol
 from tabby_lsp.servers.lsp.session import Session
@@ -76,9 +76,7 @@ def create_server(build_app: BuildApp, sources: Sequence[Source]) -> TabbyLangua
     async def initialize(params: lsp.InitializeParams) -> None:
         await session.begin(params)
         offer_menu()
-        # A full collection would stop the event loop for 40 ms to look through what never goes.
-        gc.freeze()
-        gc.enable()
+        spare_what_stays()
 
     @server.feature(lsp.INITIALIZED)
     async def initialized(params: lsp.InitializedParams) -> None:

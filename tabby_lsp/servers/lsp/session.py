@@ -117,9 +117,9 @@ class Session:
         document = Document(item.uri, item.language_id, item.version, item.text, encoding)
         self._documents[canonical_uri(item.uri)] = document
         self._load_for(document)
-        if self.app is not None:
+        if (app := self.app) is not None:
             begin = Position(0, 0)
-            self.app.opened(self._ask(self.app, document, begin, "ghost-text", automatic=True))
+            app.opened(lambda: self._ask(app, document, begin, "ghost-text", automatic=True))
 
     def change(self, params: lsp.DidChangeTextDocumentParams) -> None:
         uri = params.text_document.uri
