@@ -179,12 +179,15 @@ def test_a_completion_goes_before_a_chat_that_reads_its_prompt(model: Path) -> N
     assert pieces[-1].finish
 
 
-def test_a_chat_that_was_interrupted_says_the_same(model: Path) -> None:
+def test_a_chat_that_was_interrupted_says_the_same(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is drafted hangs on what earlier readings took, and a tie falls otherwise by it.
+    monkeypatch.setattr("tabby_lsp.engines.llama.conversation.drafting", lambda *_, **__: None)
+
     async def work(chat: LlamaChatEngine) -> tuple[str, str]:
         await chat.load()
-        # With a seed, for then nothing is drafted, and no tie falls otherwise.
-        sampling = Sampling(temperature=0.5, seed=1)
-        wanted = replace(asked(SOURCE * 2, max_tokens=24), sampling=sampling)
+        wanted = asked(SOURCE * 2, max_tokens=24)
         text = "".join(piece.text for piece in await pieces_of(chat, wanted))
         await pieces_of(chat, asked("something else"))
         talking = asyncio.ensure_future(pieces_of(chat, wanted))
